@@ -1,0 +1,94 @@
+"""The lengths of a batch of sequences, and the masks and indices that follow from them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from seqapps.errors import ShapeError
+
+__all__ = ["Lengths", "reversed_sequences"]
+
+
+class Lengths:
+    """How long each sequence of a padded batch is; the only source of masks.
+
+    What follows from the lengths is computed once, on demand, on the device of the data.
+
+    Args:
+        values: (B,) int64, 1 <= values[b] <= steps.
+        steps: T, the padded length.
+        device: of the data.
+
+    Raises:
+        ShapeError: a length is 0 or exceeds T; the message names the sequence.
+    """
+
+    def __init__(self, values: Tensor, steps: int, device: torch.device | str = "cpu"):
+        self.values, self.steps, self.device = values.cpu(), steps, torch.device(device)
+        wrong = torch.nonzero((self.values < 1) | (self.values > steps))
+        if len(wrong):
+            b = int(wrong[0])
+            raise ShapeError(f"sequence {b} has length {int(self.values[b])}, expected 1 to {steps}; drop empty sequences")
+        self.equal = bool((self.values == steps).all())  # nothing is padded
+
+    @classmethod
+    def of(cls, lengths: Tensor | Lengths, steps: int, device: torch.device | str) -> Lengths:
+        """`lengths` itself if it is one already."""
+        return lengths if isinstance(lengths, Lengths) else cls(lengths, steps, device)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def on_device(self) -> Tensor:
+        """(B,) int64 on the device."""
+        return self.values.to(self.device)
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """(T, B) bool: is the position real?"""
+        return torch.arange(self.steps, device=self.device)[:, None] < self.on_device
+
+    @cached_property
+    def padding(self) -> Tensor:
+        """(T, B, 1) bool: is the position padding?"""
+        return ~self.mask[..., None]
+
+    @cached_property
+    def last(self) -> Tensor:
+        """(B,) row numbers of every sequence's last position in a (T x B, ...) matrix."""
+        return (self.on_device - 1) * len(self) + torch.arange(len(self), device=self.device)
+
+    @cached_property
+    def real(self) -> Tensor:
+        """(sum of lengths,) row numbers of the real positions in a (T x B, ...) matrix, sequence by sequence."""
+        positions = torch.nonzero(self.mask.t())
+        return positions[:, 1] * len(self) + positions[:, 0]
+
+    @cached_property
+    def reversal(self) -> Tensor:
+        """(T x B,) row numbers that turn each sequence round and leave its padding where it is; its own inverse."""
+        t = torch.arange(self.steps, device=self.device)[:, None]
+        source = torch.where(self.mask, self.on_device - 1 - t, t)
+        return (source * len(self) + torch.arange(len(self), device=self.device)).flatten()
+
+
+class _Permute(torch.autograd.Function):
+    """Rows in the order of an involution: the gradient is permuted the same way, which is cheaper than a scatter-add."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, order: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.order = order
+        return x.flatten(0, 1).index_select(0, order).view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+        return _Permute.apply(gradient, ctx.order), None
+
+
+def reversed_sequences(x: Tensor, lengths: Lengths) -> Tensor:
+    """Each sequence of x (T, B, ...) read from its last token to its first; padding stays at the end."""
+    return x.flip(0) if lengths.equal else _Permute.apply(x, lengths.reversal)

@@ -1,0 +1,88 @@
+"""Rows of symbol numbers, and batches made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Batch", "Field", "Rows"]
+
+
+class Field(NamedTuple):
+    """One column of a batch.
+
+    `values` (B, T) int64, padded with 0; `lengths` (B,) int64, always on the CPU. A character field has `forms` too: each
+    distinct token of the batch once, values (U, C), lengths (U,); its own values say which of the U a position is.
+    """
+
+    values: Tensor
+    lengths: Tensor
+    forms: Field | None = None
+
+    def to(self, device: torch.device) -> Field:
+        """Values on `device`; lengths stay where they are."""
+        forms = None if self.forms is None else self.forms.to(device)
+        return Field(self.values.to(device, non_blocking=True), self.lengths, forms)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model sees at once.
+
+    Attributes:
+        fields: key of a `Request` -> Field.
+        examples: (B,) row numbers in the split.
+        continues: rows go on where those of the batch before ended (a stream language model carries its state).
+    """
+
+    fields: Mapping[str, Field]
+    examples: np.ndarray
+    continues: bool = False
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch({key: field.to(device) for key, field in self.fields.items()}, self.examples, self.continues)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+
+class Rows:
+    """Many sequences of numbers in two flat arrays: row i is `values[offsets[i]:offsets[i + 1]]`."""
+
+    def __init__(self, values: np.ndarray, offsets: np.ndarray):
+        self.values, self.offsets = values, offsets
+        self.lengths = np.diff(offsets)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    @classmethod
+    def from_lists(cls, rows: Sequence[Sequence[int]]) -> Rows:
+        """Copy a list of lists."""
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        values = np.fromiter((v for row in rows for v in row), np.int64, int(offsets[-1]))
+        return cls(values, offsets)
+
+    def padded(self, rows: np.ndarray, *, fill: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The chosen rows, padded to the longest: (B, T) int64 and lengths (B,) int64."""
+        lengths = self.lengths[rows]
+        longest = int(lengths.max(initial=0))
+        block = np.full((len(rows), longest), fill, np.int64)
+        block[np.arange(longest) < lengths[:, None]] = self.concatenated(rows)
+        return block, lengths
+
+    def concatenated(self, rows: np.ndarray) -> Any:
+        """The chosen rows one after the other."""
+        if len(rows) == 0:
+            return self.values[:0]
+        return np.concatenate([self.values[start:end] for start, end in zip(self.offsets[rows], self.offsets[rows + 1], strict=True)])

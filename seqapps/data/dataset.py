@@ -1,0 +1,150 @@
+"""A source's splits, made ready: the columns that a task needs, under the names it uses, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqapps.errors import DataError, close_match
+
+if TYPE_CHECKING:
+    import pyarrow
+    from datasets import Dataset
+
+__all__ = ["ALIASES", "check_aligned", "column_of_lists", "derive_splits", "prepare_split"]
+
+# Other names under which the hub and the readers know a column.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "tokens": ("words", "form"),
+    "pos_tags": ("upos", "xpos", "pos"),
+    "upos": ("pos_tags",),
+    "chunk_tags": ("chunks",),
+    "ner_tags": ("ner", "tags", "labels"),
+}
+
+
+def derive_splits(splits: Mapping[str, Dataset], shares: Mapping[str, float], seed: int = 1) -> dict[str, Dataset]:
+    """Cut the splits named in `shares` out of `train`: a permutation drawn from `seed`, rows kept in their order.
+
+    Raises DataError if a split to be derived is there already, or nothing would be left to train on.
+    """
+    derived = dict(splits)
+    if not shares:
+        return derived
+    for name in shares:
+        if name in splits:
+            raise DataError(f"data.derive: the source has a split {name!r} already; remove {name!r} from derive")
+    if "train" not in splits:
+        raise DataError(f"data.derive: the source has no split 'train' to cut from; it has {', '.join(splits)}")
+    train = splits["train"]
+    order = np.random.default_rng(seed).permutation(len(train))
+    start = 0
+    for name, share in shares.items():
+        end = start + round(share * len(train))
+        derived[name] = train.select(np.sort(order[start:end]))
+        start = end
+    if start >= len(train) or any(len(derived[name]) == 0 for name in shares):
+        raise DataError(f"data.derive: {len(train)} training examples cannot be split into {dict(shares)}; use other shares")
+    derived["train"] = train.select(np.sort(order[start:]))
+    return derived
+
+
+def prepare_split(dataset: Dataset, name: str, columns: Sequence[str], renamed: Mapping[str, str], limit: int | None) -> Dataset:
+    """Columns under the names that the task uses; class numbers become class names.
+
+    Args:
+        columns: what the task needs.
+        renamed: the recipe's `data.columns`, task's name -> source's name; otherwise a column of that name, or of one of
+            its `ALIASES`, is taken.
+        limit: keep only the first so many rows.
+
+    Raises:
+        DataError: a column is not there, or the split is empty.
+    """
+    found: dict[str, str] = {}
+    for wanted in columns:
+        choices = [renamed[wanted]] if wanted in renamed else [wanted, *ALIASES.get(wanted, ())]
+        present = [choice for choice in choices if choice in dataset.column_names]
+        if not present:
+            hint = close_match(choices[0], dataset.column_names)
+            raise DataError(f"split {name!r}: no column {choices[0]!r}{hint}; map it with data.columns: {{{wanted}: NAME}}")
+        found[wanted] = present[0]
+    for unknown in set(renamed) - set(columns):
+        raise DataError(f"data.columns: the task reads no column {unknown!r}{close_match(unknown, columns)}")
+    if len(dataset) == 0:
+        raise DataError(f"split {name!r}: no examples")
+    if limit is not None:
+        dataset = dataset.select(range(min(limit, len(dataset))))
+    dataset = dataset.select_columns(list(dict.fromkeys(found.values())))
+    for wanted, present_name in found.items():
+        if wanted != present_name:
+            dataset = dataset.rename_column(present_name, wanted)
+    return _names_for_class_numbers(dataset, columns)
+
+
+def _names_for_class_numbers(dataset: Dataset, columns: Iterable[str]) -> Dataset:
+    from datasets import ClassLabel, List, Value
+
+    for column in columns:
+        feature = dataset.features[column]
+        inner = getattr(feature, "feature", feature)
+        if isinstance(inner, ClassLabel):
+            listed = inner is not feature
+
+            def named(rows: list[Any], labels: ClassLabel = inner, listed: bool = listed) -> list[Any]:
+                return [[labels.int2str(v) for v in row] for row in rows] if listed else [labels.int2str(v) for v in rows]
+
+            features = dataset.features.copy()
+            features[column] = List(Value("string")) if listed else Value("string")
+            dataset = dataset.map(
+                lambda rows, column=column, named=named: {column: named(rows[column])},
+                batched=True,
+                features=features,
+                keep_in_memory=True,
+            )
+    return dataset
+
+
+def column_of_lists(dataset: Dataset, column: str, split: str) -> tuple[pyarrow.Array, np.ndarray]:
+    """A column of string lists as one flat Arrow array of strings and (N + 1,) offsets.
+
+    Raises DataError naming split and row if a value is missing, or the column does not hold lists of strings.
+    """
+    import pyarrow as pa
+
+    table = dataset.with_format("arrow")[:]
+    lists = table.column(column).combine_chunks()
+    if isinstance(lists, pa.ChunkedArray):
+        lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], pa.list_(pa.string()))
+    is_list = pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)
+    if not is_list or not (pa.types.is_string(lists.type.value_type) or pa.types.is_large_string(lists.type.value_type)):
+        raise DataError(f"split {split!r}: column {column!r} holds {lists.type}, expected lists of strings")
+    if lists.null_count:
+        row = int(np.flatnonzero(lists.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f"split {split!r}, row {row}: column {column!r} is empty (null)")
+    offsets = np.asarray(lists.offsets, np.int64)
+    flat = lists.flatten()
+    if flat.null_count:
+        position = int(np.flatnonzero(flat.is_null().to_numpy(zero_copy_only=False))[0])
+        row = int(np.searchsorted(offsets - offsets[0], position, side="right") - 1)
+        raise DataError(f"split {split!r}, row {row}: column {column!r} has a missing value")
+    return flat, offsets - offsets[0]
+
+
+def check_aligned(offsets: Mapping[str, np.ndarray], split: str) -> None:
+    """DataError naming the first row whose columns differ in length, or that has no tokens at all."""
+    (first, reference), *others = offsets.items()
+    lengths = np.diff(reference)
+    for column, other in others:
+        differing = np.flatnonzero(np.diff(other) != lengths)
+        if len(differing):
+            row = int(differing[0])
+            raise DataError(
+                f"split {split!r}, row {row}: {lengths[row]} {first}, {int(np.diff(other)[row])} {column}; "
+                f"they must be equally many ({len(differing)} such rows)"
+            )
+    empty = np.flatnonzero(lengths == 0)
+    if len(empty):
+        raise DataError(f"split {split!r}, row {int(empty[0])}: no {first}; remove empty rows ({len(empty)} of them)")

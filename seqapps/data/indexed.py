@@ -1,0 +1,173 @@
+"""A split as numbers: columns looked up in vocabularies once, batches cut from flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from seqapps.data.batch import Batch, Field, Rows
+from seqapps.data.dataset import check_aligned, column_of_lists
+from seqapps.data.requests import Request
+from seqapps.data.vocabulary import PAD, UNK, Vocabulary
+from seqapps.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+__all__ = ["FormColumn", "IndexedSplit", "build_vocabularies", "read_forms"]
+
+
+@dataclass(frozen=True)
+class FormColumn:
+    """A column of string lists by its distinct forms: `numbers` are rows of indices into `forms`."""
+
+    forms: list[str]
+    numbers: Rows
+
+    def frequencies(self) -> dict[str, int]:
+        """How often each form occurs."""
+        counts = np.bincount(self.numbers.values, minlength=len(self.forms))
+        return dict(zip(self.forms, counts.tolist(), strict=True))
+
+
+def read_forms(dataset: Dataset, columns: Sequence[str], split: str) -> dict[str, FormColumn]:
+    """The columns of a split by their forms. Raises DataError where columns of one row differ in length."""
+    read, offsets = {}, {}
+    for column in columns:
+        flat, offsets[column] = column_of_lists(dataset, column, split)
+        coded = flat.dictionary_encode()
+        read[column] = FormColumn(coded.dictionary.to_pylist(), Rows(np.asarray(coded.indices, np.int64), offsets[column]))
+    check_aligned(offsets, split)
+    return read
+
+
+def build_vocabularies(
+    requests: Mapping[str, Request], train: Mapping[str, FormColumn], vector_words: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Vocabulary]:
+    """One vocabulary per request, from the training split.
+
+    Args:
+        vector_words: key -> words of a file of pretrained vectors that join the vocabulary with count 0.
+    """
+    from seqapps.schemes import detect
+
+    vocabularies = {}
+    for key, request in requests.items():
+        column = train[request.column]
+        counts = _counts(column.frequencies(), request)
+        if request.level == "label":
+            labels = column.forms
+            rows = [[labels[i] for i in column.numbers[row]] for row in range(len(column.numbers))]
+            vocabularies[key] = Vocabulary.from_counts(counts, specials=(), scheme=detect(rows))
+            continue
+        vocabulary = Vocabulary.from_counts(counts, min_frequency=request.min_frequency, max_size=request.max_size)
+        extra = [word for word in (vector_words or {}).get(key, ()) if word not in vocabulary]
+        if extra:
+            vocabulary = Vocabulary(
+                vocabulary.symbols + extra, vocabulary.counts + [0] * len(extra), specials=vocabulary.specials
+            )
+        vocabularies[key] = vocabulary
+    return vocabularies
+
+
+def _counts(frequencies: Mapping[str, int], request: Request) -> Mapping[str, int]:
+    """Frequencies of the symbols of a request: forms as they are or lower-cased, or their characters."""
+    if request.level == "label" or (request.level == "token" and not request.lowercase):
+        return frequencies
+    counts: dict[str, int] = {}
+    for form, n in frequencies.items():
+        form = form.lower() if request.lowercase else form
+        for symbol in form if request.level == "character" else (form,):
+            counts[symbol] = counts.get(symbol, 0) + n
+    return counts
+
+
+class IndexedSplit:
+    """A split ready for batching.
+
+    Args:
+        columns: `read_forms` of the split.
+        requests, vocabularies: what the model asked for. A label column that the split lacks is left out (prediction).
+        name: of the split, for messages.
+
+    Attributes:
+        lengths: (N,) tokens per example.
+        unknown_labels: key -> labels that training never saw, with their counts; they are numbered -1 and must not be
+            trained on.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, FormColumn], requests: Mapping[str, Request], vocabularies: Mapping[str, Vocabulary], name: str
+    ):
+        self.columns, self.requests, self.vocabularies, self.name = columns, requests, vocabularies, name
+        self.lengths = next(iter(columns.values())).numbers.lengths
+        self.unknown_labels: dict[str, dict[str, int]] = {}
+        self._rows: dict[str, Rows] = {}
+        self._characters: dict[str, Rows] = {}
+        for key, request in requests.items():
+            column = columns.get(request.column)
+            if column is None:
+                if request.level != "label":
+                    raise DataError(f"split {name!r}: no column {request.column!r}")
+                continue
+            self._number(key, request, column, vocabularies[key])
+
+    def _number(self, key: str, request: Request, column: FormColumn, vocabulary: Vocabulary) -> None:
+        forms = [form.lower() for form in column.forms] if request.lowercase else column.forms
+        if request.level == "character":
+            unknown = vocabulary[UNK]
+            self._characters[key] = Rows.from_lists(
+                [vocabulary.numbers(_shortened(form, request.max_length), missing=unknown).tolist() for form in forms]
+            )
+            self._rows[key] = column.numbers
+            return
+        table = vocabulary.numbers(forms, missing=-1 if request.level == "label" else None)
+        if request.level == "label":
+            frequencies = column.frequencies()
+            unseen = {form: frequencies[form] for form, number in zip(column.forms, table, strict=True) if number < 0}
+            if unseen:
+                self.unknown_labels[key] = unseen
+        self._rows[key] = Rows(table[column.numbers.values], column.numbers.offsets)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def strings(self, column: str, row: int) -> list[str]:
+        """The strings of one row of a column."""
+        read = self.columns[column]
+        return [read.forms[i] for i in read.numbers[row]]
+
+    def batch(self, examples: np.ndarray) -> Batch:
+        """The chosen examples as padded tensors, on the CPU."""
+        fields: dict[str, Field] = {}
+        for key, rows in self._rows.items():
+            if key in self._characters:
+                fields[key] = self._character_field(key, rows, examples)
+            else:
+                values, lengths = rows.padded(examples)
+                fields[key] = Field(torch.from_numpy(values), torch.from_numpy(lengths))
+        return Batch(fields, examples)
+
+    def _character_field(self, key: str, rows: Rows, examples: np.ndarray) -> Field:
+        forms, inverse = np.unique(rows.concatenated(examples), return_inverse=True)
+        lengths = rows.lengths[examples]
+        index = np.zeros((len(examples), int(lengths.max())), np.int64)
+        index[np.arange(index.shape[1]) < lengths[:, None]] = inverse
+        characters, character_lengths = self._characters[key].padded(forms)
+        spelled = Field(torch.from_numpy(characters), torch.from_numpy(character_lengths))
+        return Field(torch.from_numpy(index), torch.from_numpy(lengths), spelled)
+
+
+def _shortened(form: str, max_length: int | None) -> str:
+    """A form's characters; of a longer one its first and last halves. An empty form is one padding symbol."""
+    if not form:
+        return PAD[:1]
+    if max_length is None or len(form) <= max_length:
+        return form
+    tail = max_length // 2
+    return form[: max_length - tail] + form[len(form) - tail :]
+

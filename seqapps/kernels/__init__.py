@@ -1,0 +1,1 @@
+"""Fast ways to run cells over time. Reached only through the registry."""

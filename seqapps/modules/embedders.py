@@ -1,0 +1,106 @@
+"""Tokens to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from seqapps.data.batch import Batch
+from seqapps.data.requests import Request
+from seqapps.data.vocabulary import UNK, Vocabulary
+from seqapps.modules.dropout import word_dropout
+from seqapps.recipe.spec import Spec
+
+if TYPE_CHECKING:
+    from seqapps.data.vectors import Vectors
+
+__all__ = ["TokenEmbedder"]
+
+
+class TokenEmbedder(nn.Module):
+    """A vector for each token: its row of a table, beside what its characters say if `characters` is set.
+
+    Rows start uniform in ±sqrt(3 / size), so that each component has variance 1 / size; the row of `<pad>` is zero. Rows
+    of words found in `vectors` start as there.
+
+    Fields:
+        size: features of a row.
+        column: which column holds the tokens.
+        lowercase: look words up in lower case (characters still see the case).
+        min_frequency, max_size: rarer words, and words beyond the most frequent `max_size`, share the row of `<unk>`.
+        word_dropout: alpha; in training a token is looked up as `<unk>` with probability alpha / (alpha + its frequency)
+            (Kiperwasser and Goldberg 2016; they use 0.25).
+        vectors: file of pretrained vectors of this size: fastText or GloVe text, or word2vec binary, plain, .gz or .xz.
+        vectors_words: training = only words of the training split have rows; all = every word of the file has one.
+        characters: an embedder of the tokens' characters.
+    """
+
+    def __init__(
+        self,
+        vocabularies: Mapping[str, Vocabulary],
+        /,
+        *,
+        size: int = 100,
+        column: str = "tokens",
+        lowercase: bool = False,
+        min_frequency: int = 1,
+        max_size: int | None = None,
+        word_dropout: float = 0.0,
+        vectors: str | None = None,
+        vectors_words: Literal["training", "all"] = "training",
+        characters: Annotated[Spec, "embedders"] | None = None,
+    ):
+        super().__init__()
+        vocabulary = vocabularies[column]
+        self.column, self.word_dropout = column, word_dropout
+        self.unk = vocabulary[UNK]
+        self.table = nn.Embedding(len(vocabulary), size, padding_idx=0)
+        bound = (3 / size) ** 0.5
+        nn.init.uniform_(self.table.weight, -bound, bound)
+        with torch.no_grad():
+            self.table.weight[0] = 0
+        self.register_buffer("frequencies", torch.tensor(vocabulary.counts, dtype=torch.float32), persistent=False)
+        self.characters = characters.build(vocabularies=vocabularies) if characters else None
+        self.output_size = size + (self.characters.output_size if self.characters else 0)
+
+    @classmethod
+    def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
+        """The tokens as numbers. (The character embedder asks for itself.)"""
+        wanted = ("lowercase", "min_frequency", "max_size", "vectors", "vectors_words")
+        return [Request(fields["column"], fields["column"], "token", **{name: fields[name] for name in wanted})]
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Sizes and frequencies are at least 1; words of a file need the file."""
+        faults = [
+            (name, f"{name} is {fields[name]}, expected 1 or more")
+            for name in ("size", "min_frequency", "max_size")
+            if fields[name] is not None and fields[name] < 1
+        ]
+        if fields["word_dropout"] < 0:
+            faults.append(("word_dropout", f"word_dropout is {fields['word_dropout']}, expected 0 or more"))
+        if fields["vectors_words"] == "all" and fields["vectors"] is None:
+            faults.append(("vectors_words", "'all' needs a file in 'vectors'"))
+        return faults
+
+    def load_vectors(self, vocabulary: Vocabulary, vectors: Vectors) -> int:
+        """Set the rows of words that `vectors` holds; returns how many."""
+        with torch.no_grad():
+            numbers = torch.from_numpy(vocabulary.numbers(vectors.words))
+            self.table.weight[numbers] = torch.from_numpy(vectors.rows).to(self.table.weight.dtype)
+        return len(numbers)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, T, output_size), laid out time first, and lengths (B,)."""
+        field = batch.fields[self.column]
+        numbers = field.values.t()  # (T, B): what comes next runs along time
+        if self.training and self.word_dropout:
+            numbers = word_dropout(numbers, self.frequencies, self.word_dropout, self.unk)
+        x = self.table(numbers.contiguous())
+        if self.characters is not None:
+            spelled, _ = self.characters(batch)
+            x = torch.cat([x, spelled.transpose(0, 1)], -1)
+        return x.transpose(0, 1), field.lengths
