@@ -1,14 +1,33 @@
-"""The sections of a recipe, as typed, complete, immutable values. What a field means is said in its section's docstring."""
+"""The sections of a recipe, as typed, complete, immutable values; each docstring says what its fields mean.
+
+What a type cannot say (ranges, fields that exclude each other) is checked by `check_fields`, as in components.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from seqapps.recipe.spec import Mark, Spec
 
 __all__ = ["Batching", "Data", "Evaluation", "InitFrom", "Model", "Recipe", "Stop", "Training"]
+
+Faults = list[tuple[str, str]]  # field, what is wrong with its value
+
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
+
+
+def _positive(fields: Mapping[str, Any], *names: str) -> Faults:
+    """Faults of those fields that are given and not finite numbers above 0."""
+    wrong = [name for name in names if not _is_positive(fields[name])]
+    return [(name, f"{fields[name]} is out of range; expected a finite number above 0") for name in wrong]
+
+
+def _is_positive(value: float | None) -> bool:
+    return value is None or 0 < value < math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +43,15 @@ class Batching:
     tokens: int | None = None
     sentences: int | None = None
     pool: int = 50
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
+        faults = _positive(fields, "tokens", "sentences", "pool")
+        if fields["tokens"] is not None and fields["sentences"] is not None:
+            faults.append(("sentences", "'tokens' is given as well; leave out one of the two, or set it to null"))
+        if fields["tokens"] is None and fields["sentences"] is None:
+            faults.append(("tokens", "neither 'tokens' nor 'sentences' is given; give one of the two"))
+        return faults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +74,19 @@ class Data:
     limit: int | None = None
     tokenizer: Annotated[Spec, "tokenizers"] = Spec("tokenizers", "whitespace")
 
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
+        faults = _positive(fields, "limit")
+        shares = fields["derive"]
+        if "train" in shares:
+            faults.append(("derive", "'train' is what splits are cut out of; name the new splits only"))
+        out_of_range = [f"{name}: {share}" for name, share in shares.items() if not 0 < share < 1]
+        if out_of_range:
+            faults.append(("derive", f"{', '.join(out_of_range)} is out of range; a share lies between 0 and 1"))
+        elif sum(shares.values()) >= 1:
+            faults.append(("derive", f"the shares sum to {sum(shares.values()):g}; nothing would be left to train on"))
+        return faults
+
 
 @dataclass(frozen=True, kw_only=True)
 class InitFrom:
@@ -58,6 +99,10 @@ class InitFrom:
 
     run: str
     parts: list[Literal["embedder", "encoder", "head"]] = field(default_factory=lambda: ["embedder", "encoder"])
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
+        return [] if fields["parts"] else [("parts", "the list is empty; name the parts to take")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +139,10 @@ class Stop:
     patience: int
     metric: str | None = None
 
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
+        return _positive(fields, "patience")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
@@ -108,7 +157,7 @@ class Training:
         accumulate: batches per optimizer step; the gradient equals that of the one large batch.
         stop: early stopping.
         evaluate_every: optimizer steps between evaluations on the validation split; none = once an epoch.
-        save_every: seconds between saves of the state that `--resume` continues from, beside the one at every evaluation.
+        save_every: seconds between saves of the state that `--resume` continues from; every evaluation saves too.
         seed: of everything random.
         deterministic: ask torch for deterministic algorithms only.
         precision: arithmetic of the forward and backward pass; auto = bf16 on a GPU that has it, else fp32.
@@ -137,6 +186,16 @@ class Training:
     threads: int | None = None
     kernels: Literal["auto", "reference", "native"] = "auto"
 
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
+        faults = _positive(fields, "epochs", "max_steps", "max_seconds", "clip_norm", "clip_value", "accumulate")
+        faults += _positive(fields, "evaluate_every", "save_every", "threads")
+        if not 0 <= fields["seed"] < 2**32:
+            faults.append(("seed", f"{fields['seed']} is out of range; expected 0 to {2**32 - 1}"))
+        if not DEVICE.fullmatch(fields["device"]):
+            faults.append(("device", f"{fields['device']!r} is no device; expected auto, cpu, cuda, cuda:N or mps"))
+        return faults
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
@@ -156,14 +215,29 @@ class Evaluation:
     confidence: float = 0.95
     baselines: bool = True
 
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
+        faults = _positive(fields, "samples")
+        splits = fields["splits"]
+        if not splits:
+            faults.append(("splits", "the list is empty; name at least one split"))
+        if len(set(splits)) < len(splits):
+            faults.append(("splits", "a split is named twice"))
+        if not 0 < fields["confidence"] < 1:
+            faults.append(("confidence", f"{fields['confidence']} is out of range; expected between 0 and 1"))
+        return faults
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A complete, checked recipe; `name` is that of its file, `origins` says where each value came from ("default" or a position)."""
+    """A complete, checked recipe.
+
+    `name` is that of its file; `origins` says where each value, named with dots, came from: "default" or a position.
+    """
 
     data: Data
     model: Model
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
-    name: str = "recipe"
+    name: str = field(default="recipe", compare=False)
     origins: Mapping[str, Mark] = field(default_factory=dict, compare=False, repr=False)

@@ -14,7 +14,7 @@ __all__ = ["Mark", "Spec"]
 
 
 class Mark(NamedTuple):
-    """A position: `source` is a file name or `--set KEY`; line and column count from 1, or are 0 where there are none."""
+    """A position: `source` is a file name or `--set KEY`; line and column count from 1, and are 0 if there are none."""
 
     source: str
     line: int = 0
@@ -34,7 +34,7 @@ class Spec:
     kind: str
     name: str
     fields: Mapping[str, Any] = field(default_factory=dict)
-    mark: Mark = Mark("default")
+    mark: Mark = field(default=Mark("default"), compare=False)
 
     @property
     def target(self) -> Any:
@@ -51,7 +51,9 @@ class Spec:
         for name in wanted:
             if name not in resources:
                 offered = ", ".join(sorted(resources)) or "none"
-                raise ComponentError(f"{self.mark}: {registry(self.kind).noun} {self.name!r} asks for {name!r}; offered here: {offered}")
+                raise ComponentError(
+                    f"{self.mark}: {registry(self.kind).noun} {self.name!r} asks for {name!r}; offered here: {offered}"
+                )
         return target(*(resources[name] for name in wanted), **self.fields)
 
     def walk(self) -> Iterator[Spec]:
