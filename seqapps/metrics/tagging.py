@@ -1,0 +1,135 @@
+"""Evaluation of a tagger: accuracies, per-label scores, confusions, spans, and where its errors are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqapps import schemes
+from seqapps.metrics import tagging_tables as tables
+from seqapps.metrics.evaluation import Counted, Evaluation, estimate, ratio
+from seqapps.metrics.intervals import Bootstrap, Floats
+from seqapps.metrics.score import Score
+from seqapps.metrics.tagged_tokens import TaggedSentence, TaggedTokens, flatten
+
+__all__ = ["TaggedSentence", "evaluate_tagging"]
+
+
+def evaluate_tagging(
+    sentences: Iterable[TaggedSentence],
+    *,
+    frequencies: Mapping[str, int],
+    bootstrap: Bootstrap | None = None,
+    spans: bool = False,
+) -> Evaluation:
+    """Compare predicted with gold labels.
+
+    Scores (METRICS says what they are): accuracy over all tokens, over tokens whose form was seen in training, over
+    those whose form was not, and over sentences; macro_f1 over the labels that occur in gold or predicted; with `spans`
+    also f1, precision and recall over the spans of all types together, as seqeval counts them. The headline is f1 with
+    `spans`, else accuracy. A score that is undefined, since there is nothing to count, has the value None.
+
+    A label that the model cannot know, since training did not have it, counts as an error like any other. An empty
+    sentence is neither right nor wrong.
+
+    Tables: per_label, confusion, by_length, by_frequency, worst, and with `spans` per_span_type; `tagging_tables` says
+    what is in them.
+
+    Args:
+        frequencies: how often each form occurs in the training split; a form that is absent, or has 0, is out of
+        vocabulary. bootstrap: how intervals are computed; none = no intervals. spans: labels are span tags (B-NP, I-NP,
+        O) of any scheme.
+    Raises:
+        ShapeError: a sentence whose tokens, gold and predicted labels are not equally many; the message counts from 1.
+        DataError: with `spans`, a label that is no span tag.
+    """
+    sentences = list(sentences)
+    tokens = flatten(sentences, frequencies)
+    counted = _token_scores(tokens)
+    written: dict[str, Any] = {}
+    if spans:
+        types, counts = _count_spans(sentences)  # (N, Y, 3): right, gold, predicted of each type
+        counted = {**_span_scores(counts.sum(axis=1)), **counted}
+        written["per_span_type"] = tables.label_scores("type", types, *counts.sum(axis=0).T)
+    headline = "f1" if spans else "accuracy"
+    of_length = tables.groups(tables.LENGTHS, tokens.lengths)
+    lengths = {group: counted[headline].only(mask) for group, mask in of_length.items()}
+    of_frequency = tables.groups(tables.FREQUENCIES, tokens.frequency)
+    forms = {group: _accuracy(tokens, mask) for group, mask in of_frequency.items()}
+    estimates = iter(estimate([*counted.values(), *lengths.values(), *forms.values()], bootstrap))
+    scores = {name: Score(name, *next(estimates), part.count, part.of) for name, part in counted.items()}
+    written["by_length"] = tables.by_group(headline, lengths, islice(estimates, len(lengths)))
+    written["by_frequency"] = tables.by_group("accuracy", forms, estimates)
+    written["per_label"] = tables.per_label(tokens)
+    written["confusion"] = tables.confusion(tokens)
+    written["worst"] = tables.worst(sentences, tokens)
+    return Evaluation(headline, scores, written, counted)
+
+
+def _token_scores(tokens: TaggedTokens) -> dict[str, Counted]:
+    known = tokens.frequency > 0
+    full = tokens.lengths > 0
+    right = full & (tokens.per_sentence(~tokens.right) == 0)
+    return {
+        "accuracy": _accuracy(tokens, np.ones_like(known)),
+        "accuracy_in_vocabulary": _accuracy(tokens, known),
+        "accuracy_out_of_vocabulary": _accuracy(tokens, ~known),
+        "accuracy_sentence": Counted(_columns(right, full), ratio, full, "sentences"),
+        "macro_f1": Counted(_label_counts(tokens), _macro_f1, tokens.lengths, "tokens"),
+    }
+
+
+def _accuracy(tokens: TaggedTokens, mask: NDArray[np.bool_]) -> Counted:
+    """Over the tokens in `mask`."""
+    total = tokens.per_sentence(mask)
+    return Counted(_columns(tokens.per_sentence(mask & tokens.right), total), ratio, total, "tokens")
+
+
+def _label_counts(tokens: TaggedTokens) -> NDArray[np.int32]:
+    """(N, 2 L): how often each label is right, then how often it is gold plus how often it is predicted."""
+    right = tokens.per_sentence_and_label(np.where(tokens.right, tokens.gold, -1))
+    used = tokens.per_sentence_and_label(tokens.gold) + tokens.per_sentence_and_label(tokens.predicted)
+    return np.concatenate([right, used], axis=1)
+
+
+def _macro_f1(sums: Floats) -> Floats:
+    """Mean over labels of 2 right / (gold + predicted), without labels that are neither gold nor predicted."""
+    right, used = np.split(sums, 2, axis=1)
+    f1 = np.divide(2 * right, used, out=np.zeros_like(right), where=used > 0)
+    return ratio(np.stack([f1.sum(axis=1), (used > 0).sum(axis=1)], axis=1))
+
+
+def _count_spans(sentences: Sequence[TaggedSentence]) -> tuple[list[str], NDArray[np.int32]]:
+    """The span types, and (N, Y, 3) how many spans of each are right, gold and predicted in each sentence."""
+    per_sentence = [(set(schemes.spans(gold)), set(schemes.spans(predicted))) for _, gold, predicted in sentences]
+    types = sorted({span.type for pair in per_sentence for spans in pair for span in spans})
+    index = {name: position for position, name in enumerate(types)}
+    counts = np.zeros((len(per_sentence), len(types), 3), dtype=np.int32)
+    for n, (gold, predicted) in enumerate(per_sentence):
+        for column, spans in enumerate((gold & predicted, gold, predicted)):
+            for span in spans:
+                counts[n, index[span.type], column] += 1
+    return types, counts
+
+
+def _span_scores(counts: NDArray[np.int32]) -> dict[str, Counted]:
+    """From the columns right, gold, predicted, (N, 3)."""
+    gold, predicted = counts[:, 1], counts[:, 2]
+    return {
+        "f1": Counted(counts, _f1, gold, "gold spans"),
+        "precision": Counted(counts[:, [0, 2]], ratio, predicted, "predicted spans"),
+        "recall": Counted(counts[:, [0, 1]], ratio, gold, "gold spans"),
+    }
+
+
+def _f1(sums: Floats) -> Floats:
+    """2 right / (gold + predicted) of the columns right, gold, predicted."""
+    return ratio(np.stack([2 * sums[:, 0], sums[:, 1] + sums[:, 2]], axis=1))
+
+
+def _columns(*columns: NDArray) -> NDArray[np.int32]:
+    return np.stack(columns, axis=1).astype(np.int32)
