@@ -11,12 +11,13 @@ distributions is an error that names both. A plugin that cannot be imported brea
 In a notebook the decorator does the same for one process: `@seqapps.cells.register("mgu")`.
 
 **Signature is schema.** A component is a class. Its positional-only constructor parameters are *resources*, which the
-library supplies by name from `RESOURCES`; its keyword-only parameters are *fields* that a recipe may set, checked against
-annotation and default. Anything else in the signature is an error.
+library supplies by name from `RESOURCES`; its keyword-only parameters are *fields* that a recipe may set, checked
+against annotation and default. Anything else in the signature is an error.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
@@ -110,7 +111,9 @@ class Registry:
             component = self._found()[name][0][1].load()
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            raise ComponentError(f"{self.noun} {name!r} of {entry.owner} cannot be imported ({entry.target}): {reason}") from error
+            raise ComponentError(
+                f"{self.noun} {name!r} of {entry.owner} cannot be imported ({entry.target}): {reason}"
+            ) from error
         check_signature(component, f"{self.noun} {name!r} of {entry.owner}")
         return component
 
@@ -120,10 +123,12 @@ class Registry:
         def decorate(component: Component) -> Component:
             taken = self._local.get(name)
             # Running a notebook cell again defines the same class anew: that replaces it.
-            again = taken is not None and (taken.__module__, taken.__qualname__) == (component.__module__, component.__qualname__)
+            again = taken is not None and _place(taken) == _place(component)
             if name in self._found() or (taken is not None and not again):
                 owner = self.entry(name)
-                raise ComponentError(f"{self.noun} {name!r} is taken by {owner.owner} ({owner.target}); choose another name")
+                raise ComponentError(
+                    f"{self.noun} {name!r} is taken by {owner.owner} ({owner.target}); choose another name"
+                )
             check_signature(component, f"{self.noun} {name!r}")
             self._local[name] = component
             return component
@@ -133,18 +138,33 @@ class Registry:
     def _found(self) -> dict[str, list[tuple[Entry, Any]]]:
         if self._installed is None:
             self._installed = {}
-            for point in _entry_points(self.group):
-                owner = point.dist
-                entry = Entry(self.kind, point.name, point.value, owner.name if owner else "?", owner.version if owner else "")
-                owners = self._installed.setdefault(point.name, [])
-                # An editable install can be seen twice on sys.path: the same owner and target is one component.
-                if entry not in (known for known, _ in owners):
-                    owners.append((entry, point))
+            for point, distribution, version in _installed_points().get(self.group, ()):
+                entry = Entry(self.kind, point.name, point.value, distribution, version)
+                self._installed.setdefault(point.name, []).append((entry, point))
         return self._installed
 
 
-def _entry_points(group: str) -> Any:
-    return importlib.import_module("importlib.metadata").entry_points(group=group)
+@functools.cache
+def _installed_points() -> dict[str, list[tuple[Any, str, str]]]:
+    """Entry points of our groups, each with name and version of its distribution; every file is read once."""
+    groups: dict[str, list[tuple[Any, str, str]]] = {}
+    seen = set()
+    for distribution in importlib.import_module("importlib.metadata").distributions():
+        points = [point for point in distribution.entry_points if point.group.startswith("seqapps.")]
+        if not points:
+            continue
+        about = distribution.metadata
+        name, version = about["Name"], about["Version"]
+        normal = name.lower().replace("_", "-").replace(".", "-")
+        if normal not in seen:  # an editable install can be found twice; as in an import, the first on sys.path counts
+            seen.add(normal)
+            for point in points:
+                groups.setdefault(point.group, []).append((point, name, version))
+    return groups
+
+
+def _place(component: type) -> tuple[str, str]:
+    return component.__module__, component.__qualname__
 
 
 def check_signature(component: Any, what: str) -> None:
@@ -158,8 +178,8 @@ def check_signature(component: Any, what: str) -> None:
                 raise ComponentError(f"{what}: positional-only parameter {parameter.name!r} is no resource{hint}")
         elif parameter.kind is not parameter.KEYWORD_ONLY:
             raise ComponentError(
-                f"{what}: parameter {parameter.name!r} is neither positional-only (a resource) nor keyword-only (a field);"
-                " put '/' after the resources and '*' before the fields"
+                f"{what}: parameter {parameter.name!r} is neither positional-only (a resource) nor keyword-only"
+                " (a field); put '/' after the resources and '*' before the fields"
             )
 
 

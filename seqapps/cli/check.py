@@ -1,0 +1,42 @@
+"""`seqapps check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seqapps.cli import options
+
+__all__ = ["check"]
+
+
+@click.command()
+@options.recipe
+@options.settings
+@options.data_root
+@options.as_json
+def check(recipe: str, settings: tuple[str, ...], data_root: Path | None, as_json: bool) -> None:
+    """Check a recipe without running it.
+
+    Prints every fault with its position. Data that is not there is a warning.
+    """
+    from seqapps import application
+    from seqapps.cli.shipped import find_recipe
+    from seqapps.errors import RecipeError
+    from seqapps.recipe import load_recipe
+
+    path = find_recipe(recipe)
+    try:
+        missing = application.missing_data(load_recipe(path, settings), path.parent, data_root)
+    except RecipeError as error:
+        if not as_json:
+            raise
+        options.echo_json({"faults": [fault._asdict() for fault in error.faults], "warnings": []})
+        raise click.exceptions.Exit(error.exit_code) from error
+    if as_json:
+        options.echo_json({"faults": [], "warnings": missing})
+        return
+    for line in missing:
+        click.echo(f"warning: {line}", err=True)
+    click.echo(f"{path}: no faults")

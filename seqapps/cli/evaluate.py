@@ -1,0 +1,34 @@
+"""`seqapps evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seqapps.cli import options
+
+__all__ = ["evaluate"]
+
+
+@click.command()
+@options.run
+@click.option("--split", metavar="NAME", help="Split of the run's data; the first one of its recipe unless given.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Evaluate on this file instead, in the format of the run's source.",
+)
+@options.as_json
+def evaluate(run: Path, split: str | None, file: Path | None, as_json: bool) -> None:
+    """Evaluate a finished run on a split or on a file."""
+    if split is not None and file is not None:
+        raise click.UsageError("--split and --file exclude each other; give one of them")
+    from seqapps import application
+    from seqapps.cli.scores import score_table
+
+    report = application.evaluate(run, split=split, file=file)
+    if as_json:
+        options.echo_json(report)
+    else:
+        click.echo(score_table(report))
