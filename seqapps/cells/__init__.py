@@ -1,7 +1,7 @@
 """Recurrent cells: what one is, the built-in ones, and how any of them is run over time.
 
-    @seqapps.cells.register("mine")
-    class Mine(PointwiseCell): ...
+@seqapps.cells.register("mine")
+class Mine(PointwiseCell): ...
 """
 
 from seqapps.cells.cell import Cell, PointwiseCell, State

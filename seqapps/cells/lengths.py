@@ -31,7 +31,9 @@ class Lengths:
         wrong = torch.nonzero((self.values < 1) | (self.values > steps))
         if len(wrong):
             b = int(wrong[0])
-            raise ShapeError(f"sequence {b} has length {int(self.values[b])}, expected 1 to {steps}; drop empty sequences")
+            raise ShapeError(
+                f"sequence {b} has length {int(self.values[b])}, expected 1 to {steps}; drop empty sequences"
+            )
         self.equal = bool((self.values == steps).all())  # nothing is padded
 
     @classmethod

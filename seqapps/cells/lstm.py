@@ -33,9 +33,7 @@ class LSTM(PointwiseCell):
 
     gates, states = 4, 2
 
-    def __init__(
-        self, input_size: int, hidden_size: int, /, *, bias: bool = True, forget_bias: float | None = None
-    ):
+    def __init__(self, input_size: int, hidden_size: int, /, *, bias: bool = True, forget_bias: float | None = None):
         super().__init__(input_size, hidden_size, bias=bias)
         if bias:
             set_gate_bias(self, 1, 1.0 if forget_bias is None else forget_bias)

@@ -80,7 +80,6 @@ def unroll(
     return outputs, last
 
 
-
 def unroll_steps(cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State]:
     """The specification: `step` after `step`, a sequence's state kept as it is from its end on."""
     outputs = []

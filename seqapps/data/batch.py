@@ -85,4 +85,6 @@ class Rows:
         """The chosen rows one after the other."""
         if len(rows) == 0:
             return self.values[:0]
-        return np.concatenate([self.values[start:end] for start, end in zip(self.offsets[rows], self.offsets[rows + 1], strict=True)])
+        return np.concatenate(
+            [self.values[start:end] for start, end in zip(self.offsets[rows], self.offsets[rows + 1], strict=True)]
+        )

@@ -46,12 +46,16 @@ def derive_splits(splits: Mapping[str, Dataset], shares: Mapping[str, float], se
         derived[name] = train.select(np.sort(order[start:end]))
         start = end
     if start >= len(train) or any(len(derived[name]) == 0 for name in shares):
-        raise DataError(f"data.derive: {len(train)} training examples cannot be split into {dict(shares)}; use other shares")
+        raise DataError(
+            f"data.derive: {len(train)} training examples cannot be split into {dict(shares)}; use other shares"
+        )
     derived["train"] = train.select(np.sort(order[start:]))
     return derived
 
 
-def prepare_split(dataset: Dataset, name: str, columns: Sequence[str], renamed: Mapping[str, str], limit: int | None) -> Dataset:
+def prepare_split(
+    dataset: Dataset, name: str, columns: Sequence[str], renamed: Mapping[str, str], limit: int | None
+) -> Dataset:
     """Columns under the names that the task uses; class numbers become class names.
 
     Args:
@@ -69,7 +73,9 @@ def prepare_split(dataset: Dataset, name: str, columns: Sequence[str], renamed: 
         present = [choice for choice in choices if choice in dataset.column_names]
         if not present:
             hint = close_match(choices[0], dataset.column_names)
-            raise DataError(f"split {name!r}: no column {choices[0]!r}{hint}; map it with data.columns: {{{wanted}: NAME}}")
+            raise DataError(
+                f"split {name!r}: no column {choices[0]!r}{hint}; map it with data.columns: {{{wanted}: NAME}}"
+            )
         found[wanted] = present[0]
     for unknown in set(renamed) - set(columns):
         raise DataError(f"data.columns: the task reads no column {unknown!r}{close_match(unknown, columns)}")
@@ -94,7 +100,9 @@ def _names_for_class_numbers(dataset: Dataset, columns: Iterable[str]) -> Datase
             listed = inner is not feature
 
             def named(rows: list[Any], labels: ClassLabel = inner, listed: bool = listed) -> list[Any]:
-                return [[labels.int2str(v) for v in row] for row in rows] if listed else [labels.int2str(v) for v in rows]
+                return (
+                    [[labels.int2str(v) for v in row] for row in rows] if listed else [labels.int2str(v) for v in rows]
+                )
 
             features = dataset.features.copy()
             features[column] = List(Value("string")) if listed else Value("string")
@@ -119,7 +127,9 @@ def column_of_lists(dataset: Dataset, column: str, split: str) -> tuple[pyarrow.
     if isinstance(lists, pa.ChunkedArray):
         lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], pa.list_(pa.string()))
     is_list = pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)
-    if not is_list or not (pa.types.is_string(lists.type.value_type) or pa.types.is_large_string(lists.type.value_type)):
+    if not is_list or not (
+        pa.types.is_string(lists.type.value_type) or pa.types.is_large_string(lists.type.value_type)
+    ):
         raise DataError(f"split {split!r}: column {column!r} holds {lists.type}, expected lists of strings")
     if lists.null_count:
         row = int(np.flatnonzero(lists.is_null().to_numpy(zero_copy_only=False))[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,26 +11,14 @@ import torch
 from seqapps.data.batch import Batch, Field, Rows
 from seqapps.data.dataset import check_aligned, column_of_lists
 from seqapps.data.requests import Request
+from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.vocabulary import PAD, UNK, Vocabulary
 from seqapps.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["FormColumn", "IndexedSplit", "build_vocabularies", "read_forms"]
-
-
-@dataclass(frozen=True)
-class FormColumn:
-    """A column of string lists by its distinct forms: `numbers` are rows of indices into `forms`."""
-
-    forms: list[str]
-    numbers: Rows
-
-    def frequencies(self) -> dict[str, int]:
-        """How often each form occurs."""
-        counts = np.bincount(self.numbers.values, minlength=len(self.forms))
-        return dict(zip(self.forms, counts.tolist(), strict=True))
+__all__ = ["IndexedSplit", "read_forms"]
 
 
 def read_forms(dataset: Dataset, columns: Sequence[str], split: str) -> dict[str, FormColumn]:
@@ -40,50 +27,11 @@ def read_forms(dataset: Dataset, columns: Sequence[str], split: str) -> dict[str
     for column in columns:
         flat, offsets[column] = column_of_lists(dataset, column, split)
         coded = flat.dictionary_encode()
-        read[column] = FormColumn(coded.dictionary.to_pylist(), Rows(np.asarray(coded.indices, np.int64), offsets[column]))
+        read[column] = FormColumn(
+            coded.dictionary.to_pylist(), Rows(np.asarray(coded.indices, np.int64), offsets[column])
+        )
     check_aligned(offsets, split)
     return read
-
-
-def build_vocabularies(
-    requests: Mapping[str, Request], train: Mapping[str, FormColumn], vector_words: Mapping[str, Sequence[str]] | None = None
-) -> dict[str, Vocabulary]:
-    """One vocabulary per request, from the training split.
-
-    Args:
-        vector_words: key -> words of a file of pretrained vectors that join the vocabulary with count 0.
-    """
-    from seqapps.schemes import detect
-
-    vocabularies = {}
-    for key, request in requests.items():
-        column = train[request.column]
-        counts = _counts(column.frequencies(), request)
-        if request.level == "label":
-            labels = column.forms
-            rows = [[labels[i] for i in column.numbers[row]] for row in range(len(column.numbers))]
-            vocabularies[key] = Vocabulary.from_counts(counts, specials=(), scheme=detect(rows))
-            continue
-        vocabulary = Vocabulary.from_counts(counts, min_frequency=request.min_frequency, max_size=request.max_size)
-        extra = [word for word in (vector_words or {}).get(key, ()) if word not in vocabulary]
-        if extra:
-            vocabulary = Vocabulary(
-                vocabulary.symbols + extra, vocabulary.counts + [0] * len(extra), specials=vocabulary.specials
-            )
-        vocabularies[key] = vocabulary
-    return vocabularies
-
-
-def _counts(frequencies: Mapping[str, int], request: Request) -> Mapping[str, int]:
-    """Frequencies of the symbols of a request: forms as they are or lower-cased, or their characters."""
-    if request.level == "label" or (request.level == "token" and not request.lowercase):
-        return frequencies
-    counts: dict[str, int] = {}
-    for form, n in frequencies.items():
-        form = form.lower() if request.lowercase else form
-        for symbol in form if request.level == "character" else (form,):
-            counts[symbol] = counts.get(symbol, 0) + n
-    return counts
 
 
 class IndexedSplit:
@@ -91,7 +39,8 @@ class IndexedSplit:
 
     Args:
         columns: `read_forms` of the split.
-        requests, vocabularies: what the model asked for. A label column that the split lacks is left out (prediction).
+        resources: what the model asked for, built from the training split. A label column that this split lacks is left
+            out (prediction).
         name: of the split, for messages.
 
     Attributes:
@@ -100,21 +49,19 @@ class IndexedSplit:
             trained on.
     """
 
-    def __init__(
-        self, columns: Mapping[str, FormColumn], requests: Mapping[str, Request], vocabularies: Mapping[str, Vocabulary], name: str
-    ):
-        self.columns, self.requests, self.vocabularies, self.name = columns, requests, vocabularies, name
+    def __init__(self, columns: Mapping[str, FormColumn], resources: Resources, name: str):
+        self.columns, self.resources, self.name = columns, resources, name
         self.lengths = next(iter(columns.values())).numbers.lengths
         self.unknown_labels: dict[str, dict[str, int]] = {}
         self._rows: dict[str, Rows] = {}
         self._characters: dict[str, Rows] = {}
-        for key, request in requests.items():
+        for key, request in resources.requests.items():
             column = columns.get(request.column)
             if column is None:
                 if request.level != "label":
                     raise DataError(f"split {name!r}: no column {request.column!r}")
                 continue
-            self._number(key, request, column, vocabularies[key])
+            self._number(key, request, column, resources.vocabularies[key])
 
     def _number(self, key: str, request: Request, column: FormColumn, vocabulary: Vocabulary) -> None:
         forms = [form.lower() for form in column.forms] if request.lowercase else column.forms
@@ -140,6 +87,11 @@ class IndexedSplit:
         """The strings of one row of a column."""
         read = self.columns[column]
         return [read.forms[i] for i in read.numbers[row]]
+
+    @property
+    def token_column(self) -> str:
+        """The column that holds what is labelled."""
+        return self.resources.token_column
 
     def batch(self, examples: np.ndarray) -> Batch:
         """The chosen examples as padded tensors, on the CPU."""
@@ -170,4 +122,3 @@ def _shortened(form: str, max_length: int | None) -> str:
         return form
     tail = max_length // 2
     return form[: max_length - tail] + form[len(form) - tail :]
-

@@ -41,5 +41,7 @@ def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
         known = merged.setdefault(request.key, request)
         if known != request:
             differing = [f"{a} and {b}" for a, b in zip(known, request, strict=True) if a != b]
-            raise ComponentError(f"two parts of the model read column {request.column!r} differently ({'; '.join(differing)})")
+            raise ComponentError(
+                f"two parts of the model read column {request.column!r} differently ({'; '.join(differing)})"
+            )
     return merged

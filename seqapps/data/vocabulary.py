@@ -60,6 +60,14 @@ class Vocabulary:
             scheme=scheme,
         )
 
+    def extended(self, symbols: Iterable[str]) -> Vocabulary:
+        """With the symbols that it lacks added at the end, count 0."""
+        new = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self]
+        if not new:
+            return self
+        counts = self.counts + [0] * len(new)
+        return Vocabulary(self.symbols + new, counts, specials=self.specials, scheme=self.scheme)
+
     def __len__(self) -> int:
         return len(self.symbols)
 

@@ -29,6 +29,7 @@ class CharacterEmbedder(nn.Module):
         self.key = character_key(column)
         self.output_size = output_size
         self.table = nn.Embedding(len(vocabularies[self.key]), character_size, padding_idx=0)
+        self.symbol_dimensions = {"table.weight": (self.key,)}
         bound = (3 / character_size) ** 0.5
         nn.init.uniform_(self.table.weight, -bound, bound)
         with torch.no_grad():
@@ -82,7 +83,7 @@ class RecurrentCharacterEmbedder(CharacterEmbedder):
         /,
         *,
         size: int = 50,
-        cell: Annotated[Spec, "cells"] = Spec("cells", "lstm", {"bias": True, "forget_bias": None}),  # noqa: B008
+        cell: Annotated[Spec, "cells"] = Spec("cells", "lstm"),  # noqa: B008
         character_size: int = 30,
         max_length: int | None = 30,
         column: str = "tokens",
@@ -139,7 +140,12 @@ class ConvolutionalCharacterEmbedder(CharacterEmbedder):
         if not fields["widths"] or min(fields["widths"]) < 1:
             faults.append(("widths", f"widths are {fields['widths']}, expected at least one, each 1 or more"))
         elif fields["size"] < len(fields["widths"]):
-            faults.append(("size", f"size is {fields['size']}, expected at least one filter for each of {len(fields['widths'])} widths"))
+            faults.append(
+                (
+                    "size",
+                    f"size is {fields['size']}, expected at least one filter for each of {len(fields['widths'])} widths",
+                )
+            )
         return faults
 
     def spell(self, characters: Tensor, lengths: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ class TokenEmbedder(nn.Module):
         self.column, self.word_dropout = column, word_dropout
         self.unk = vocabulary[UNK]
         self.table = nn.Embedding(len(vocabulary), size, padding_idx=0)
+        self.symbol_dimensions = {"table.weight": (column,)}
         bound = (3 / size) ** 0.5
         nn.init.uniform_(self.table.weight, -bound, bound)
         with torch.no_grad():

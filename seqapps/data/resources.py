@@ -1,0 +1,109 @@
+"""What a model needs to know of its training data: saved with the run, and all that prediction reads of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seqapps.data.batch import Rows
+from seqapps.data.requests import Request
+from seqapps.data.vocabulary import Vocabulary
+from seqapps.schemes import detect
+
+__all__ = ["FormColumn", "Resources"]
+
+
+@dataclass(frozen=True)
+class FormColumn:
+    """A column of string lists by its distinct forms: `numbers` are rows of indices into `forms`."""
+
+    forms: list[str]
+    numbers: Rows
+
+    def frequencies(self) -> dict[str, int]:
+        """How often each form occurs."""
+        counts = np.bincount(self.numbers.values, minlength=len(self.forms))
+        return dict(zip(self.forms, counts.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What was learnt from the training split before training.
+
+    Attributes:
+        requests: key -> what a component asked for.
+        vocabularies: key -> its symbols.
+        frequencies: column of tokens -> training frequency of every form, as it is spelt, whatever a vocabulary leaves out.
+    """
+
+    requests: dict[str, Request]
+    vocabularies: dict[str, Vocabulary]
+    frequencies: dict[str, dict[str, int]]
+
+    @property
+    def token_column(self) -> str:
+        """The column that holds the input's tokens."""
+        return next(request.column for request in self.requests.values() if request.level != "label")
+
+    @classmethod
+    def build(
+        cls,
+        requests: Mapping[str, Request],
+        train: Mapping[str, FormColumn],
+        vector_words: Mapping[str, Sequence[str]] | None = None,
+    ) -> Resources:
+        """From the training split.
+
+        Args:
+            train: its columns.
+            vector_words: key -> words of a file of pretrained vectors that join the vocabulary with count 0.
+        """
+        frequencies = {name: column.frequencies() for name, column in train.items()}
+        vocabularies = {}
+        for key, request in requests.items():
+            counts = _counts(frequencies[request.column], request)
+            if request.level == "label":
+                scheme = detect(_rows_of_forms(train[request.column]))
+                vocabularies[key] = Vocabulary.from_counts(counts, specials=(), scheme=scheme)
+                continue
+            vocabulary = Vocabulary.from_counts(counts, min_frequency=request.min_frequency, max_size=request.max_size)
+            vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
+        tokens = {r.column: frequencies[r.column] for r in requests.values() if r.level != "label"}
+        return cls(dict(requests), vocabularies, tokens)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads, by file name."""
+        return {
+            "requests": {key: request._asdict() for key, request in self.requests.items()},
+            "vocabularies": {key: vocabulary.to_json() for key, vocabulary in self.vocabularies.items()},
+            "frequencies": self.frequencies,
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Resources:
+        """The resources that `to_json` described."""
+        return cls(
+            {key: Request(**request) for key, request in saved["requests"].items()},
+            {key: Vocabulary.from_json(vocabulary) for key, vocabulary in saved["vocabularies"].items()},
+            saved["frequencies"],
+        )
+
+
+def _counts(frequencies: Mapping[str, int], request: Request) -> Mapping[str, int]:
+    """Frequencies of the symbols of a request: forms as they are or lower-cased, or their characters."""
+    if request.level == "label" or (request.level == "token" and not request.lowercase):
+        return frequencies
+    counts: dict[str, int] = {}
+    for form, n in frequencies.items():
+        folded = form.lower() if request.lowercase else form
+        for symbol in folded if request.level == "character" else (folded,):
+            counts[symbol] = counts.get(symbol, 0) + n
+    return counts
+
+
+def _rows_of_forms(column: FormColumn) -> list[list[str]]:
+    forms = column.forms
+    return [[forms[i] for i in column.numbers[row]] for row in range(len(column.numbers))]

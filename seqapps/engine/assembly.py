@@ -1,0 +1,151 @@
+"""From a checked recipe to data as numbers and a model: the order of a run's beginning.
+
+recipe -> source opened -> components asked what they need -> resources built on `train` -> model constructed
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seqapps.data.dataset import derive_splits, prepare_split
+from seqapps.data.indexed import IndexedSplit, read_forms
+from seqapps.data.requests import Request, merge_requests
+from seqapps.data.resources import FormColumn, Resources
+from seqapps.data.sources.source import Places, Source
+from seqapps.engine.model import Model
+from seqapps.errors import DataError, UseError, close_match
+from seqapps.recipe.recipe import Recipe
+from seqapps.recipe import recipe as sections
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from seqapps.data.vectors import Vectors
+
+__all__ = ["OpenedData", "fingerprint", "freeze", "open_data", "requests_of"]
+
+
+@dataclass
+class OpenedData:
+    """The splits of a recipe as numbers.
+
+    Attributes:
+        licence, warning: what the source says of its data, or None.
+        notes: what a reader of the report should know.
+        vectors: key -> pretrained vectors that were found for its vocabulary.
+    """
+
+    source: Source
+    resources: Resources
+    splits: dict[str, IndexedSplit]
+    fingerprints: dict[str, str]
+    notes: list[str]
+    vectors: dict[str, Vectors]
+
+
+def requests_of(model: sections.Model) -> dict[str, Request]:
+    """What the components of a model ask of the data."""
+    asked = [spec.target.requests(spec.fields) for spec in model.specs() if hasattr(spec.target, "requests")]
+    return merge_requests(request for requests in asked for request in requests)
+
+
+def needed_splits(recipe: Recipe) -> list[str]:
+    """Splits without which the recipe cannot be run."""
+    needed = ["train", *recipe.evaluation.splits]
+    if recipe.training.stop is not None:
+        needed.append("validation")
+    return list(dict.fromkeys(needed))
+
+
+def load_splits(
+    recipe: Recipe, places: Places, wanted: Iterable[str], required: Iterable[str]
+) -> tuple[Source, dict[str, Dataset]]:
+    """Open the source and make its splits ready. DataError if a required one is missing."""
+    source: Source = recipe.data.source.build()
+    found = derive_splits(source.load(places), recipe.data.derive)
+    for name in required:
+        if name not in found:
+            hint = close_match(name, found)
+            raise DataError(
+                f"{recipe.data.source.mark}: source {recipe.data.source.name!r} has no split {name!r}{hint}; "
+                f"name another, or cut it from train with data.derive: {{{name}: 0.1}}"
+            )
+    columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
+    ready = {
+        name: prepare_split(found[name], name, columns, recipe.data.columns, recipe.data.limit)
+        for name in dict.fromkeys([*required, *wanted])
+        if name in found
+    }
+    return source, ready
+
+
+def open_data(recipe: Recipe, places: Places) -> OpenedData:
+    """Read all splits that a run uses, and build the resources on `train`."""
+    required = needed_splits(recipe)
+    source, datasets = load_splits(recipe, places, ["validation"], required)
+    requests = requests_of(recipe.model)
+    columns = list(dict.fromkeys(request.column for request in requests.values()))
+    forms = {name: read_forms(dataset, columns, name) for name, dataset in datasets.items()}
+    vectors = read_pretrained(requests, forms["train"], places)
+    words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}
+    resources = Resources.build(requests, forms["train"], words)
+    splits = {name: IndexedSplit(read, resources, name) for name, read in forms.items()}
+    notes = [note for split in splits.values() for note in _notes(split)]
+    prints = {name: fingerprint(read) for name, read in forms.items()}
+    return OpenedData(source, resources, splits, prints, notes, vectors)
+
+
+def read_pretrained(
+    requests: Mapping[str, Request], train: Mapping[str, FormColumn], places: Places
+) -> dict[str, Vectors]:
+    """The vectors that requests name: of words in training, or of all words."""
+    read = {}
+    for key, request in requests.items():
+        if request.vectors is not None:
+            from seqapps.data.vectors import read_vectors
+
+            forms = train[request.column].forms
+            wanted = {form.lower() for form in forms} if request.lowercase else set(forms)
+            read[key] = read_vectors(places.find(request.vectors), None if request.vectors_words == "all" else wanted)
+    return read
+
+
+def _notes(split: IndexedSplit) -> list[str]:
+    notes = []
+    for key, unseen in split.unknown_labels.items():
+        names = ", ".join(sorted(unseen)[:5]) + (", ..." if len(unseen) > 5 else "")
+        what = f"{len(unseen)} label{'s' if len(unseen) > 1 else ''} of {key} in {split.name}"
+        notes.append(f"{what} never seen in training ({names}; {sum(unseen.values())} tokens): they count as errors")
+    return notes
+
+
+def fingerprint(columns: Mapping[str, FormColumn]) -> str:
+    """SHA-256 of what a split holds, independent of how it was stored."""
+    digest = hashlib.sha256()
+    for name in sorted(columns):
+        column = columns[name]
+        digest.update(f"{name}\0{len(column.numbers)}\0".encode())
+        digest.update("\0".join(column.forms).encode("utf8", "surrogatepass"))
+        digest.update(np.ascontiguousarray(column.numbers.values, np.int64).tobytes())
+        digest.update(np.ascontiguousarray(column.numbers.offsets, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def freeze(model: Model, patterns: Iterable[str]) -> int:
+    """Stop training the parameters whose names match; returns how many numbers that is. UseError if a pattern matches none."""
+    frozen = 0
+    parameters = dict(model.named_parameters())
+    for pattern in patterns:
+        matching = fnmatch.filter(parameters, pattern)
+        if not matching:
+            raise UseError(f"model.freeze: {pattern!r} matches no parameter{close_match(pattern, parameters)}")
+        for name in matching:
+            frozen += parameters[name].numel() if parameters[name].requires_grad else 0
+            parameters[name].requires_grad_(False)
+    return frozen

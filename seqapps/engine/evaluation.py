@@ -1,0 +1,70 @@
+"""Predictions for whole splits, and what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from seqapps.data.batching import sorted_batches
+from seqapps.data.indexed import IndexedSplit
+from seqapps.engine.model import Model
+from seqapps.recipe import recipe as sections
+
+if TYPE_CHECKING:
+    from seqapps.metrics.intervals import Bootstrap
+
+__all__ = ["bootstrap_of", "compare_baselines", "evaluating", "predict_split"]
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """No gradients, no dropout; afterwards the model is in the mode that it was in."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
+
+
+def predict_split(
+    model: Model,
+    split: IndexedSplit,
+    batching: sections.Batching,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> list[Any]:
+    """One prediction per example of a split, in its order; batches are by length, so that little is padded."""
+    predictions: list[Any] = [None] * len(split)
+    with evaluating(model):
+        for examples in sorted_batches(split.lengths, batching):
+            with autocast():
+                found = model.predict(split.batch(examples).to(device))
+            for example, prediction in zip(examples.tolist(), found, strict=True):
+                predictions[example] = prediction
+    return predictions
+
+
+def bootstrap_of(section: sections.Evaluation) -> Bootstrap | None:
+    """The recipe's intervals."""
+    from seqapps.metrics.intervals import Bootstrap
+
+    if section.intervals == "none":
+        return None
+    return Bootstrap(samples=section.samples, confidence=section.confidence)
+
+
+def compare_baselines(
+    model: Model, train: IndexedSplit, split: IndexedSplit, evaluation: Any, bootstrap: Bootstrap | None
+) -> dict[str, dict[str, Any]]:
+    """For each trivial baseline of the task its scores, and the model's headline minus its own."""
+    compared: dict[str, dict[str, Any]] = {"baselines": {}, "differences": {}}
+    for name, predictions in model.head.baselines(train, split):
+        found = model.head.evaluate(split, predictions, bootstrap)
+        compared["baselines"][name] = {"metrics": found.metrics()}
+        compared["differences"][name] = evaluation.difference(found, bootstrap).to_json()
+    return compared

@@ -1,0 +1,61 @@
+"""Embedder, encoder and head as one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from seqapps.data.batch import Batch
+from seqapps.data.vocabulary import Vocabulary
+from seqapps.heads.head import Head, Loss
+from seqapps.modules.recurrent import Encoded, FinalStates
+from seqapps.recipe import recipe as sections
+
+__all__ = ["Model", "build_model", "part_sizes"]
+
+
+class Model(nn.Module):
+    """A batch's symbols -> vectors -> vectors in context -> the task."""
+
+    def __init__(self, embedder: nn.Module, encoder: nn.Module, head: Head):
+        super().__init__()
+        self.embedder, self.encoder, self.head = embedder, encoder, head
+
+    def encode(self, batch: Batch, state: FinalStates | None = None, *, final: bool = False) -> Encoded:
+        """The encoder's view of a batch; `state` is the final state of a batch that this one continues."""
+        x, lengths = self.embedder(batch)
+        return self.encoder(x, lengths, state, final=final)
+
+    def loss(self, batch: Batch, state: FinalStates | None = None) -> tuple[Loss, FinalStates | None]:
+        """Loss of a batch, and the state to go on from where batches continue each other."""
+        encoded = self.encode(batch, state if batch.continues else None, final=self.head.reads_final)
+        return self.head.loss(encoded, batch), encoded.final
+
+    def predict(self, batch: Batch) -> list[Any]:
+        """One prediction per example."""
+        return self.head.predict(self.encode(batch, final=self.head.reads_final), batch)
+
+
+def build_model(section: sections.Model, vocabularies: Mapping[str, Vocabulary], kernels: str) -> Model:
+    """Construct the model of a recipe; weights are drawn from torch's global generator."""
+    embedder = section.embedder.build(vocabularies=vocabularies, sizes={})
+    encoder = section.encoder.build(input_size=embedder.output_size)
+    head = section.head.build(encoder=encoder, embedder=embedder, vocabularies=vocabularies, sizes={})
+    model = Model(embedder, encoder, head)
+    for module in model.modules():
+        if hasattr(module, "kernels"):
+            module.kernels = kernels
+    return model
+
+
+def part_sizes(model: Model) -> dict[str, int]:
+    """Parameters of each part, tied ones counted where they first occur."""
+    seen: set[int] = set()
+    sizes = {}
+    for name, part in model.named_children():
+        new = [p for p in part.parameters() if id(p) not in seen]
+        seen.update(map(id, new))
+        sizes[name] = sum(p.numel() for p in new)
+    return sizes

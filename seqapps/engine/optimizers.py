@@ -1,0 +1,194 @@
+"""Update rules: torch's, with the fields that a recipe may set. Fused kernels where torch has them.
+
+A learning rate here is multiplied by the schedule's factor of the moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+__all__ = ["ASGD", "SGD", "Adagrad", "Adam", "AdamW", "evaluation_weights"]
+
+Parameters = Iterable[nn.Parameter]
+
+
+def _fusible(parameters: list[nn.Parameter]) -> bool:
+    """torch has fused kernels for float parameters on these devices."""
+    return all(p.device.type in ("cpu", "cuda", "mps") and p.is_floating_point() for p in parameters)
+
+
+class Adam(torch.optim.Adam):
+    """Adam (Kingma and Ba 2015).
+
+    Fields:
+        lr: step size.
+        beta1, beta2: decay of the running means of gradient and squared gradient.
+        eps: added to the root of the second mean.
+        weight_decay: lambda, lambda x weight is added to the gradient (L2 penalty).
+        amsgrad: keep the maximum of the second mean (Reddi, Kale and Kumar 2018).
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        /,
+        *,
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ):
+        parameters = list(parameters)
+        super().__init__(
+            parameters,
+            lr=lr,
+            betas=(beta1, beta2),
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            fused=_fusible(parameters),
+        )
+
+
+class AdamW(torch.optim.AdamW):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Fields:
+        lr: step size.
+        beta1, beta2: decay of the running means of gradient and squared gradient.
+        eps: added to the root of the second mean.
+        weight_decay: each step scales weights by 1 - lr x weight_decay.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        /,
+        *,
+        lr: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
+        parameters = list(parameters)
+        super().__init__(
+            parameters, lr=lr, betas=(beta1, beta2), eps=eps, weight_decay=weight_decay, fused=_fusible(parameters)
+        )
+
+
+class SGD(torch.optim.SGD):
+    """Stochastic gradient descent, plain or with momentum (Polyak 1964; Nesterov 1983).
+
+    Fields:
+        lr: step size.
+        momentum: share of the last update that is kept.
+        nesterov: look ahead; needs momentum.
+        weight_decay: lambda, lambda x weight is added to the gradient.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        /,
+        *,
+        lr: float = 0.1,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ):
+        parameters = list(parameters)
+        super().__init__(
+            parameters,
+            lr=lr,
+            momentum=momentum,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            fused=_fusible(parameters),
+        )
+
+    @classmethod
+    def check_fields(cls, fields: dict[str, float]) -> list[tuple[str, str]]:
+        """Nesterov's rule needs momentum."""
+        if fields["nesterov"] and not fields["momentum"]:
+            return [("nesterov", "needs momentum; set 'momentum: 0.9' or 'nesterov: false'")]
+        return []
+
+
+class Adagrad(torch.optim.Adagrad):
+    """Adagrad (Duchi, Hazan and Singer 2011).
+
+    Fields:
+        lr: step size.
+        lr_decay: the step size is divided by 1 + lr_decay x (steps done).
+        eps: added to the root of the sum of squares.
+        weight_decay: lambda, lambda x weight is added to the gradient.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        /,
+        *,
+        lr: float = 0.01,
+        lr_decay: float = 0.0,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+    ):
+        super().__init__(list(parameters), lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay)
+
+
+class ASGD(torch.optim.ASGD):
+    """Averaged stochastic gradient descent (Polyak and Juditsky 1992; step sizes as Bottou 2012).
+
+    The model that is evaluated and kept is the average of the weights after step `t0`.
+
+    Fields:
+        lr: step size at the start.
+        lambd, alpha: the step size at step t is lr / (1 + lambd x lr x t)^alpha; lambd: 0 keeps it.
+        t0: steps before averaging begins.
+        weight_decay: lambda, lambda x weight is added to the gradient.
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        /,
+        *,
+        lr: float = 1.0,
+        lambd: float = 0.0,
+        alpha: float = 0.75,
+        t0: int = 0,
+        weight_decay: float = 0.0,
+    ):
+        super().__init__(list(parameters), lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
+
+
+@contextmanager
+def evaluation_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Within it the parameters hold the weights to be evaluated and kept: for `asgd` their average."""
+    if not isinstance(optimizer, ASGD):
+        yield
+        return
+    averaged = [
+        (p, optimizer.state[p]["ax"])
+        for group in optimizer.param_groups
+        for p in group["params"]
+        if p in optimizer.state
+    ]
+    current = [p.detach().clone() for p, _ in averaged]
+    with torch.no_grad():
+        for parameter, average in averaged:
+            parameter.copy_(average)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for (parameter, _), value in zip(averaged, current, strict=True):
+                parameter.copy_(value)

@@ -1,0 +1,225 @@
+"""A finished run as something that predicts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from seqapps.data.batch import Rows
+from seqapps.data.batching import sorted_batches
+from seqapps.data.indexed import IndexedSplit
+from seqapps.data.resources import FormColumn, Resources
+from seqapps.engine.checkpoint import load_model_tensors
+from seqapps.engine.evaluation import evaluating
+from seqapps.engine.machine import resolve_device
+from seqapps.engine.model import Model, build_model
+from seqapps.engine.run_folder import RunFolder
+from seqapps.errors import DataError, RunError
+from seqapps.recipe import load_recipe
+from seqapps.recipe.recipe import Batching, Recipe
+from seqapps.registry import registry
+
+__all__ = ["Example", "Prediction", "Predictor"]
+
+Format = Literal["text", "jsonl", "conllu"]
+
+_WINDOW = 2048  # sentences that are read ahead and sorted by length
+_TOKENS = 8192  # positions of a batch
+
+
+class Example(NamedTuple):
+    """Something to predict for: its tokens, and what its line or block held, for writing it back."""
+
+    tokens: list[str]
+    original: Any = None
+
+
+class Prediction(NamedTuple):
+    """Tokens, a label for each, and the model's probability of that label."""
+
+    tokens: list[str]
+    labels: list[str]
+    probabilities: list[float]
+    original: Any = None
+
+
+class Predictor:
+    """Predicts with the model of a run folder; reads nothing but that folder.
+
+    >>> tagger = seqapps.load("runs/pos_bilstm")                      # doctest: +SKIP
+    >>> tagger.predict(["我 想 去 旅行"])[0].labels                      # doctest: +SKIP
+    ['r', 'vu', 'v', 'vn']
+
+    Attributes:
+        recipe: of the run.
+        model: in evaluation mode.
+        resources: vocabularies and training frequencies.
+    """
+
+    def __init__(self, run: str | os.PathLike[str], *, device: str = "auto"):
+        self.folder = RunFolder.open(run)
+        _check_components(self.folder)
+        self.recipe: Recipe = load_recipe(self.folder / "recipe.yaml")
+        self.resources = Resources.from_json(self.folder.read_json("resources.json"))
+        self.device = resolve_device(device, "device")
+        self.model: Model = build_model(self.recipe.model, self.resources.vocabularies, self.recipe.training.kernels)
+        tensors, _ = self.folder.read_tensors("model.safetensors")
+        load_model_tensors(self.model, tensors, str(self.folder / "model.safetensors"))
+        self.model.to(self.device).eval()
+        self.tokenizer = self.recipe.data.tokenizer.build()
+
+    def predict(self, examples: Iterable[str | Sequence[str]]) -> list[Prediction]:
+        """Predictions for texts, which are split by the recipe's tokenizer, or for lists of tokens; in their order."""
+        if isinstance(examples, str):
+            raise TypeError("predict takes a list of texts; write predict([text])")
+        return list(self.stream(self._example(example) for example in examples))
+
+    def _example(self, example: str | Sequence[str]) -> Example:
+        return Example(self.tokenizer.tokenize(example) if isinstance(example, str) else list(example))
+
+    def stream(self, examples: Iterable[Example], *, window: int = _WINDOW) -> Iterator[Prediction]:
+        """Predictions in the order of `examples`, with memory for `window` of them at a time.
+
+        An example without tokens gets an empty prediction.
+        """
+        examples = iter(examples)
+        while chunk := list(itertools.islice(examples, window)):
+            yield from self._predict_chunk(chunk)
+
+    def _predict_chunk(self, chunk: list[Example]) -> list[Prediction]:
+        predictions = [Prediction([], [], [], example.original) for example in chunk]
+        filled = [i for i, example in enumerate(chunk) if example.tokens]
+        if not filled:
+            return predictions
+        column = _form_column([chunk[i].tokens for i in filled])
+        split = IndexedSplit({self.resources.token_column: column}, self.resources, "input")
+        with evaluating(self.model):
+            for rows in sorted_batches(split.lengths, Batching(tokens=_TOKENS)):
+                found = self.model.predict(split.batch(rows).to(self.device))
+                for row, tagged in zip(rows.tolist(), found, strict=True):
+                    i = filled[row]
+                    predictions[i] = Prediction(chunk[i].tokens, *tagged, chunk[i].original)
+        return predictions
+
+    def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
+        """Examples from bytes, one at a time.
+
+        text: a sentence a line, split by the recipe's tokenizer. jsonl: {"tokens": [...]} or {"text": "..."} a line.
+        conllu: CoNLL-U sentences.
+
+        Raises DataError with name:line for bytes that are not UTF-8 and for lines that do not fit the format.
+        """
+        lines = _decoded(stream, name)
+        if format == "text":
+            return (Example(self.tokenizer.tokenize(line)) for _, line in lines)
+        if format == "jsonl":
+            return (self._from_json(line, f"{name}:{number}") for number, line in lines if line.strip())
+        return _read_conllu(lines, name)
+
+    def _from_json(self, line: str, where: str) -> Example:
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{where}: not JSON ({error}); give one JSON object a line") from None
+        tokens = value.get("tokens") if isinstance(value, dict) else None
+        if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
+            return Example(tokens, value)
+        if isinstance(value, dict) and isinstance(value.get("text"), str):
+            return Example(self.tokenizer.tokenize(value["text"]), value)
+        raise DataError(f'{where}: expected {{"tokens": ["...", ...]}} or {{"text": "..."}}')
+
+    def write(self, prediction: Prediction, format: Format = "text") -> str:
+        """A prediction as text that ends with a line break.
+
+        text: `token/label token/label ...`. jsonl: the object that was read, with tokens, labels under the name of the
+        labels' column, and probabilities. conllu: the sentence that was read with its labels in UPOS (XPOS for a column
+        `xpos`); labels of other columns go to MISC as `column=label`.
+        """
+        column = self.recipe.model.head.fields["column"]
+        if format == "text":
+            return " ".join(f"{t}/{x}" for t, x in zip(prediction.tokens, prediction.labels, strict=True)) + "\n"
+        if format == "jsonl":
+            original = prediction.original if isinstance(prediction.original, dict) else {}
+            certain = [round(p, 4) for p in prediction.probabilities]
+            value = {**original, "tokens": prediction.tokens, column: prediction.labels, "probabilities": certain}
+            return json.dumps(value, ensure_ascii=False) + "\n"
+        return _write_conllu(prediction, column)
+
+
+def _check_components(folder: RunFolder) -> None:
+    """RunError naming the distribution of a component that is not installed."""
+    for component in folder.read_json("environment.json")["components"]:
+        if component["name"] not in registry(component["kind"]):
+            owner = f"{component['distribution']} {component['version']}".strip()
+            pinned = f"{component['distribution']}=={component['version']}"
+            raise RunError(
+                f"{folder.path}: {registry(component['kind']).noun} {component['name']!r} comes from {owner}, "
+                f"which is not installed; pip install {pinned}"
+            )
+
+
+def _form_column(sentences: list[list[str]]) -> FormColumn:
+    numbers: dict[str, int] = {}
+    rows = [[numbers.setdefault(token, len(numbers)) for token in tokens] for tokens in sentences]
+    return FormColumn(list(numbers), Rows.from_lists(rows))
+
+
+def _decoded(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(stream, 1):
+        try:
+            text = line.decode("utf8")
+        except UnicodeDecodeError as error:
+            byte = line[error.start]
+            raise DataError(
+                f"{name}:{number}: byte {error.start + 1} is 0x{byte:02x}, not UTF-8; convert the file"
+            ) from None
+        yield number, text.removeprefix("\ufeff").rstrip("\r\n") if number == 1 else text.rstrip("\r\n")
+
+
+def _read_conllu(lines: Iterator[tuple[int, str]], name: str) -> Iterator[Example]:
+    block: list[str] = []
+    tokens: list[str] = []
+    for number, line in lines:
+        if not line.strip():
+            if block:
+                yield Example(tokens, block)
+            block, tokens = [], []
+            continue
+        block.append(line)
+        if line.startswith("#"):
+            continue
+        columns = line.split("\t")
+        if len(columns) != 10:
+            raise DataError(f"{name}:{number}: {len(columns)} columns, expected 10; is a tab missing?")
+        if columns[0].isdigit():
+            tokens.append(columns[1])
+    if block:
+        yield Example(tokens, block)
+
+
+_CONLLU_COLUMN = {"pos_tags": 3, "upos": 3, "xpos": 4}
+
+
+def _write_conllu(prediction: Prediction, column: str) -> str:
+    block = prediction.original
+    if not isinstance(block, list):
+        block = ["\t".join([str(i), token] + ["_"] * 8) for i, token in enumerate(prediction.tokens, 1)]
+    labels = iter(prediction.labels)
+    written = []
+    for line in block:
+        columns = line.split("\t")
+        if not line.startswith("#") and columns[0].isdigit():
+            label = next(labels)
+            if column in _CONLLU_COLUMN:
+                columns[_CONLLU_COLUMN[column]] = label
+            else:
+                columns[9] = f"{column}={label}" if columns[9] == "_" else f"{columns[9]}|{column}={label}"
+        written.append("\t".join(columns))
+    return "\n".join(written) + "\n\n"

@@ -1,0 +1,177 @@
+"""The training loop: a generator that yields after every optimizer step. What happens between steps is its caller's business."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from seqapps.data.batch import Batch
+from seqapps.data.batching import BatchSampler
+from seqapps.data.indexed import IndexedSplit
+from seqapps.engine.model import Model
+from seqapps.engine.schedules import Moment, Schedule
+from seqapps.errors import TrainingError
+
+__all__ = ["Clipping", "Loop", "Position", "Step", "train"]
+
+
+@dataclass
+class Position:
+    """Where a run stands: `batches` of epoch number `epoch` and `step` optimizer steps are done."""
+
+    epoch: int = 0
+    batches: int = 0
+    step: int = 0
+
+
+class Step(NamedTuple):
+    """What one optimizer step did.
+
+    Attributes:
+        number: steps done, this one included.
+        epoch: passes over the data done, a fraction.
+        loss: objective per unit, mean over the step's batches.
+        nll: negative log-likelihood per unit.
+        gradient_norm: 2-norm of the gradient of the mean loss before clipping.
+        learning_rate: that was used.
+        tokens: real tokens seen.
+        seconds: that the step took.
+        ends_epoch: was it the last of an epoch?
+    """
+
+    number: int
+    epoch: float
+    loss: float
+    nll: float
+    gradient_norm: float
+    learning_rate: float
+    tokens: int
+    seconds: float
+    ends_epoch: bool
+
+
+class Clipping(NamedTuple):
+    """Limits of a gradient: of its 2-norm over all parameters, and of each component. None = no limit."""
+
+    norm: float | None = None
+    value: float | None = None
+
+    def apply(self, parameters: Sequence[nn.Parameter]) -> float:
+        """Clip in place. Returns the norm before: g becomes (norm / |g|) g where |g| > norm, and is unchanged below."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if self.norm is not None and norm > self.norm:
+            torch._foreach_mul_(gradients, self.norm / norm)
+        if self.value is not None:
+            torch._foreach_clamp_min_(gradients, -self.value)
+            torch._foreach_clamp_max_(gradients, self.value)
+        return float(norm)
+
+
+@dataclass
+class Loop:
+    """What `train` works with.
+
+    Args:
+        total_steps: planned for the whole run; schedules divide by it.
+        autocast: makes the context of a forward pass.
+        scaler: of the loss, for fp16.
+    """
+
+    model: Model
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    split: IndexedSplit
+    sampler: BatchSampler
+    position: Position
+    total_steps: int
+    epochs: int
+    device: torch.device = torch.device("cpu")
+    accumulate: int = 1
+    clipping: Clipping = Clipping()
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    scaler: torch.amp.GradScaler | None = None
+    base_rates: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.base_rates = self.base_rates or [group["lr"] for group in self.optimizer.param_groups]
+
+
+def train(loop: Loop) -> Iterator[Step]:
+    """Run from `loop.position` on, yielding after every optimizer step; ends after `loop.epochs` epochs.
+
+    The gradient of a step is that of the sum of its batches' losses divided by the sum of their counts, so that
+    accumulated batches give what one large batch would.
+
+    Raises:
+        TrainingError: a loss or a gradient is not finite; the parameters are then those after the step before.
+    """
+    position = loop.position
+    while position.epoch < loop.epochs:
+        batches = loop.sampler.epoch(position.epoch)
+        while position.batches < len(batches):
+            chosen = batches[position.batches : position.batches + loop.accumulate]
+            started = time.perf_counter()
+            before = Moment(
+                position.step,
+                position.epoch + position.batches / len(batches),
+                position.step / max(1, loop.total_steps),
+            )
+            loss, nll, norm, rate, tokens = _step(loop, chosen, before)
+            position.batches += len(chosen)
+            position.step += 1
+            ends = position.batches >= len(batches)
+            epoch = position.epoch + position.batches / len(batches)
+            if ends:
+                position.epoch, position.batches = position.epoch + 1, 0
+            yield Step(position.step, epoch, loss, nll, norm, rate, tokens, time.perf_counter() - started, ends)
+            if ends:
+                break
+
+
+def _step(loop: Loop, chosen: Sequence[np.ndarray], moment: Moment) -> tuple[float, float, float, float, int]:
+    factor = loop.schedule.factor(moment)
+    for group, rate in zip(loop.optimizer.param_groups, loop.base_rates, strict=True):
+        group["lr"] = rate * factor
+    parameters = [p for group in loop.optimizer.param_groups for p in group["params"]]
+    total, nll, count, tokens = 0.0, 0.0, 0, 0
+    for examples in chosen:
+        batch = loop.split.batch(examples).to(loop.device)
+        with loop.autocast():
+            loss, _ = loop.model.loss(batch)
+        value = loss.total.item()
+        if not np.isfinite(value):
+            raise _not_finite("loss", value, moment, batch)
+        scaled = loss.total if loop.scaler is None else loop.scaler.scale(loss.total)
+        scaled.backward()
+        total, nll, count = total + value, nll + loss.nll.item(), count + loss.count
+        tokens += int(loop.split.lengths[examples].sum())
+    if loop.scaler is not None:
+        loop.scaler.unscale_(loop.optimizer)
+    torch._foreach_div_([p.grad for p in parameters if p.grad is not None], count)
+    norm = loop.clipping.apply(parameters)
+    if loop.scaler is not None:
+        loop.scaler.step(loop.optimizer)  # skips the step by itself where fp16 overflowed
+        loop.scaler.update()
+    else:
+        if not np.isfinite(norm):
+            raise _not_finite("gradient norm", norm, moment, batch)
+        loop.optimizer.step()
+    loop.optimizer.zero_grad(set_to_none=True)
+    return total / count, nll / count, norm, loop.optimizer.param_groups[0]["lr"], tokens
+
+
+def _not_finite(what: str, value: float, moment: Moment, batch: Batch) -> TrainingError:
+    rows = ", ".join(map(str, batch.examples[:5]))
+    return TrainingError(
+        f"step {moment.step + 1}: the {what} is {value} in the batch of training rows {rows}{', ...' if len(batch) > 5 else ''}; "
+        "likely causes: a learning rate that is too high (try training.optimizer.lr a tenth), no training.clip_norm, "
+        "precision fp16, or pretrained vectors that are not finite; the last good checkpoint is kept"
+    )

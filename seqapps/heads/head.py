@@ -1,0 +1,81 @@
+"""What a task head is."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from seqapps.data.batch import Batch
+from seqapps.data.indexed import IndexedSplit
+from seqapps.data.requests import Request
+from seqapps.modules.recurrent import Encoded
+
+if TYPE_CHECKING:
+    from seqapps.metrics.intervals import Bootstrap
+    from seqapps.metrics.tagging import Evaluation
+
+__all__ = ["Head", "Loss"]
+
+
+class Loss(NamedTuple):
+    """A batch's loss as sums, so that batches can be added up before anything is divided.
+
+    Attributes:
+        total: the objective, summed; what is differentiated.
+        nll: negative log-likelihood of the targets in nats, summed; equals `total` unless something was added to it.
+        count: how many `unit`s were summed over; the gradient is divided by it.
+        unit: what is counted.
+    """
+
+    total: Tensor
+    nll: Tensor
+    count: int
+    unit: Literal["token", "sentence"]
+
+
+class Head(nn.Module, abc.ABC):
+    """A task on an encoder's outputs: what is learnt, what is predicted, how it is measured.
+
+    Predictions are plain Python values, one per example; `Evaluation` is what a report is made of.
+    """
+
+    task: ClassVar[str]
+    reads_final: ClassVar[bool] = False  # does it read `Encoded.final`?
+
+    @classmethod
+    def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
+        """What it needs of the data."""
+        return []
+
+    @abc.abstractmethod
+    def loss(self, encoded: Encoded, batch: Batch) -> Loss:
+        """Training loss of a batch."""
+
+    @abc.abstractmethod
+    def predict(self, encoded: Encoded, batch: Batch) -> list[Any]:
+        """One prediction per example, in the order of the batch."""
+
+    @property
+    @abc.abstractmethod
+    def headline(self) -> str:
+        """The score by which models of this task are compared."""
+
+    @property
+    @abc.abstractmethod
+    def scores(self) -> tuple[str, ...]:
+        """Names of all scores that `evaluate` gives."""
+
+    @abc.abstractmethod
+    def evaluate(self, split: IndexedSplit, predictions: Sequence[Any], bootstrap: Bootstrap | None) -> Evaluation:
+        """Scores and tables of predictions for every example of a split, in order."""
+
+    @abc.abstractmethod
+    def baselines(self, train: IndexedSplit, split: IndexedSplit) -> Iterator[tuple[str, list[Any]]]:
+        """Name and predictions for `split` of each trivial baseline, fitted on `train`."""
+
+    @abc.abstractmethod
+    def record(self, split: IndexedSplit, row: int, prediction: Any) -> dict[str, Any]:
+        """One line of `predictions.jsonl`."""
