@@ -48,4 +48,6 @@ def word_dropout(numbers: Tensor, frequencies: Tensor, alpha: float, unk: int) -
 
 def check_probabilities(fields: dict[str, float], *names: str) -> list[tuple[str, str]]:
     """Faults of fields that must be probabilities of dropping, 0 <= p < 1."""
-    return [(name, f"{name} is {fields[name]}, expected 0 <= {name} < 1") for name in names if not 0.0 <= fields[name] < 1.0]
+    return [
+        (name, f"{name} is {fields[name]}, expected 0 <= {name} < 1") for name in names if not 0.0 <= fields[name] < 1.0
+    ]

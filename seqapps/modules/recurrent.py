@@ -80,7 +80,9 @@ class RecurrentEncoder(nn.Module):
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Sizes are at least 1, dropout is a probability."""
-        faults = [(n, f"{n} is {fields[n]}, expected 1 or more") for n in ("hidden_size", "num_layers") if fields[n] < 1]
+        faults = [
+            (n, f"{n} is {fields[n]}, expected 1 or more") for n in ("hidden_size", "num_layers") if fields[n] < 1
+        ]
         return faults + check_probabilities(fields, "dropout")
 
     def forward(
