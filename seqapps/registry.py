@@ -94,7 +94,7 @@ class Registry:
         if not owners:
             raise ComponentError(f"unknown {self.noun} {name!r}{close_match(name, self.names())}{_stale_install()}")
         if len(owners) > 1:
-            named = " and ".join(f"{entry.owner} ({entry.target})" for entry, _ in owners)
+            named = " and ".join(sorted(f"{entry.owner} ({entry.target})" for entry, _ in owners))
             raise ComponentError(f"{self.noun} {name!r} is owned by {named}; uninstall one of them")
         return owners[0][0]
 

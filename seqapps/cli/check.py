@@ -21,19 +21,21 @@ def check(recipe: str, settings: tuple[str, ...], data_root: Path | None, as_jso
 
     Prints every fault with its position. Data that is not there is a warning.
     """
-    from seqapps import application
     from seqapps.cli.shipped import find_recipe
     from seqapps.errors import RecipeError
     from seqapps.recipe import load_recipe
 
     path = find_recipe(recipe)
     try:
-        missing = application.missing_data(load_recipe(path, settings), path.parent, data_root)
+        checked = load_recipe(path, settings)
     except RecipeError as error:
         if not as_json:
             raise
         options.echo_json({"faults": [fault._asdict() for fault in error.faults], "warnings": []})
         raise click.exceptions.Exit(error.exit_code) from error
+    from seqapps.application import missing_data
+
+    missing = missing_data(checked, path.parent, data_root)
     if as_json:
         options.echo_json({"faults": [], "warnings": missing})
         return

@@ -21,7 +21,7 @@ data_root = click.option(
     "--data-root",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Folder in which the recipe's data files are looked for first; then its own folder.",
+    help="Folder in which data files are looked for first, then that of the recipe.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -21,11 +21,12 @@ def plan(recipe: str, settings: tuple[str, ...], data_root: Path | None, as_json
 
     Sizes that come from the data are symbols where the data is not there.
     """
-    from seqapps import application
+    from seqapps.application import format_plan
+    from seqapps.application import plan as plan_recipe
     from seqapps.cli.shipped import find_recipe
 
-    planned = application.plan(find_recipe(recipe), settings=settings, data_root=data_root)
+    planned = plan_recipe(find_recipe(recipe), settings=settings, data_root=data_root)
     if as_json:
         options.echo_json(planned)
     else:
-        click.echo(application.format_plan(planned))
+        click.echo(format_plan(planned))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import click
 
@@ -23,18 +24,20 @@ __all__ = ["predict"]
     help="Of what is read and of what is written: a sentence a line, a JSON object a line, or CoNLL-U.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-def predict(run: Path, file: BinaryIO, format: str, device: str) -> None:
+def predict(run: Path, file: BinaryIO, format: Literal["text", "jsonl", "conllu"], device: str) -> None:
     """Predict with a finished run.
 
     Reads FILE, or standard input, and writes to standard output in the same order, as it goes.
     """
-    from seqapps import application
+    from seqapps.application import load
 
-    predictor = application.load(run, device=device)
-    name = "<standard input>" if file.name in ("-", "<stdin>") else file.name
-    output = click.get_binary_stream("stdout")
-    watched = output.isatty()
-    for prediction in predictor.stream(predictor.read(file, format, name)):
+    predictor = load(run, device=device)
+    name = getattr(file, "name", "<stdin>")
+    examples = predictor.read(file, format, name)
+    typed = file.isatty()  # then every line is answered at once, instead of being sorted by length among many
+    output = sys.stdout.buffer
+    watched = typed or output.isatty()
+    for prediction in predictor.stream(examples, window=1) if typed else predictor.stream(examples):
         output.write(predictor.write(prediction, format).encode())
         if watched:
             output.flush()

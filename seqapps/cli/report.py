@@ -15,6 +15,6 @@ __all__ = ["report"]
 @options.run
 def report(run: Path) -> None:
     """Write a run's report.html anew from its numbers."""
-    from seqapps import application
+    from seqapps.application import report as write_report
 
-    click.echo(str(application.report(run)))
+    click.echo(str(write_report(run)))

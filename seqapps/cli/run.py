@@ -29,11 +29,11 @@ def run(
     """Train a recipe's model, evaluate it and write a report."""
     if resume and overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other; give one of them")
-    from seqapps import application
+    from seqapps.application import run as run_recipe
     from seqapps.cli.scores import headline
     from seqapps.cli.shipped import find_recipe
 
-    done = application.run(
+    done = run_recipe(
         find_recipe(recipe),
         output=output,
         settings=settings,
@@ -41,5 +41,5 @@ def run(
         resume=resume,
         overwrite=overwrite,
     )
-    click.echo(headline(done.report))
+    click.echo(headline(done.read_json("report.json")))
     click.echo(str(done.path / "report.html"))

@@ -39,9 +39,8 @@ def bases(path: Path) -> list[Path]:
 
 def _read_with_bases(path: Path, faults: Faults, below: tuple[Path, ...], opened_at: Mark | None = None) -> Node | None:
     if path.resolve() in below:
-        faults.add(
-            opened_at or Mark(str(path)), f"{path} extends itself: {' -> '.join(p.name for p in (*below, path))}"
-        )
+        chain = " -> ".join(file.name for file in (*below, path))
+        faults.add(opened_at or Mark(str(path)), f"{path} extends itself: {chain}; remove one 'extends'")
         return None
     root = read_file(path, faults, opened_at)
     if not isinstance(root, MappingNode) or "extends" not in root.entries:

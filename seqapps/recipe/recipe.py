@@ -72,7 +72,7 @@ class Data:
     derive: dict[str, float] = field(default_factory=dict)
     batching: Batching = Batching(tokens=4096)
     limit: int | None = None
-    tokenizer: Annotated[Spec, "tokenizers"] = Spec("tokenizers", "whitespace")
+    tokenizer: Annotated[Spec, "tokenizers"] = field(default=Spec("tokenizers", "whitespace"))
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
@@ -167,8 +167,8 @@ class Training:
         kernels: how cells are run over time; reference = always step by step.
     """
 
-    optimizer: Annotated[Spec, "optimizers"] = Spec("optimizers", "adam")
-    schedule: Annotated[Spec, "schedules"] = Spec("schedules", "constant")
+    optimizer: Annotated[Spec, "optimizers"] = field(default=Spec("optimizers", "adam"))
+    schedule: Annotated[Spec, "schedules"] = field(default=Spec("schedules", "constant"))
     epochs: int = 10
     max_steps: int | None = None
     max_seconds: float | None = None

@@ -39,6 +39,9 @@ class GRU:
     def __init__(self, input_size: int, hidden_size: int, /, *, reset: Literal["after", "before"] = "after"): ...
 
 
+FORGETFUL = Spec("cells", "lstm", {"forget_bias": 1})
+
+
 class Recurrent:
     def __init__(
         self,
@@ -46,7 +49,7 @@ class Recurrent:
         /,
         *,
         hidden_size: int,
-        cell: Annotated[Spec, "cells"] = Spec("cells", "lstm", {"forget_bias": 1}),
+        cell: Annotated[Spec, "cells"] = FORGETFUL,
         num_layers: int = 1,
         dropout: float = 0.0,
     ): ...
