@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqapps.errors import ShapeError
 
-__all__ = ["Lengths", "reversed_sequences"]
+__all__ = ["Lengths", "reversed_sequences", "without_padding"]
 
 
 class Lengths:
@@ -60,6 +60,11 @@ class Lengths:
         return ~self.mask[..., None]
 
     @cached_property
+    def padding_rows(self) -> Tensor:
+        """(number of padded positions,) row numbers of the padding in a (T x B, ...) matrix."""
+        return torch.nonzero(~self.mask.flatten())[:, 0]
+
+    @cached_property
     def last(self) -> Tensor:
         """(B,) row numbers of every sequence's last position in a (T x B, ...) matrix."""
         return (self.on_device - 1) * len(self) + torch.arange(len(self), device=self.device)
@@ -94,3 +99,8 @@ class _Permute(torch.autograd.Function):
 def reversed_sequences(x: Tensor, lengths: Lengths) -> Tensor:
     """Each sequence of x (T, B, ...) read from its last token to its first; padding stays at the end."""
     return x.flip(0) if lengths.equal else _Permute.apply(x, lengths.reversal)
+
+
+def without_padding(x: Tensor, lengths: Lengths) -> Tensor:
+    """x (T, B, ...) with zeros on padding, whatever stood there; its gradient there is zero too."""
+    return x if lengths.equal else x.flatten(0, 1).index_fill(0, lengths.padding_rows, 0.0).view_as(x)

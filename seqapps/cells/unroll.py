@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqapps.cells.cell import Cell, State
-from seqapps.cells.lengths import Lengths, reversed_sequences
+from seqapps.cells.lengths import Lengths, reversed_sequences, without_padding
 from seqapps.errors import ShapeError
 from seqapps.registry import registry
 
@@ -66,15 +66,13 @@ def unroll(
     cell = cell.begin(x.size(1))
     if state is None:
         state = cell.initial_state(x.size(1))
-    if not lengths.equal:
-        x = x.masked_fill(lengths.padding, 0.0)
+    x = without_padding(x, lengths)
     if reverse:
         x = reversed_sequences(x, lengths)
     kernel = next((k for k in kernels_named(kernels) if k.supports(cell, x)), None)
     run = unroll_steps if kernel is None else kernel.unroll
     outputs, last = run(cell, x, state, lengths, final)
-    if not lengths.equal:
-        outputs = outputs.masked_fill(lengths.padding, 0.0)
+    outputs = without_padding(outputs, lengths)
     if reverse:
         outputs = reversed_sequences(outputs, lengths)
     return outputs, last
