@@ -79,14 +79,12 @@ class LinearChainCRF(nn.Module):
             raise ShapeError(f"targets: shape {tuple(targets.shape)}, expected {tuple(mask.shape)} as the scores have")
         targets = targets.masked_fill(~mask, 0)
         chain = self._chain(scores, mask, targets)
-        log_partition = _LogPartition.apply(chain, scores, self.transitions, self.start, self.end)
-        return (self._score(scores, targets, mask) - log_partition).to(_at_least_float32(scores))
+        return (self._score(scores, targets, mask) - self._log_partition(chain, scores)).to(_at_least_float32(scores))
 
     def log_partition(self, scores: Tensor, lengths: Tensor) -> Tensor:
         """log Z, (B,), float32 or better; differentiable once."""
         chain = self._chain(scores, self._mask(scores, lengths))
-        log_partition = _LogPartition.apply(chain, scores, self.transitions, self.start, self.end)
-        return log_partition.to(_at_least_float32(scores))
+        return self._log_partition(chain, scores).to(_at_least_float32(scores))
 
     @torch.no_grad()
     def marginals(self, scores: Tensor, lengths: Tensor) -> Tensor:
@@ -124,6 +122,9 @@ class LinearChainCRF(nn.Module):
         if scores.dim() != 3 or scores.shape[2] != len(self.labels) or lengths.shape != scores.shape[:1]:
             shapes = f"shapes {tuple(scores.shape)} and {tuple(lengths.shape)}"
             raise ShapeError(f"scores and lengths: {shapes}, expected (B, T, {len(self.labels)}) and (B,)")
+        # On an accelerator this check would wait for the device.
+        if lengths.device.type == "cpu" and not ((lengths >= 1) & (lengths <= scores.shape[1])).all():
+            raise ShapeError(f"lengths: {lengths.tolist()}, expected 1 to {scores.shape[1]}, the scores' second size")
         return torch.arange(scores.shape[1], device=scores.device) < lengths.to(scores.device)[:, None]
 
     def _potentials(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
@@ -168,6 +169,12 @@ class LinearChainCRF(nn.Module):
         step = parameters + emissions + math.log(len(self.labels)) + 1
         room = -0.85 * math.log(torch.finfo(dtype).tiny) - self._coupling * step
         return int(room / step) if room > 0 else 0  # NaN gives 0
+
+    def _log_partition(self, chain: _Chain, scores: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return _LogPartition.apply(chain, scores, self.transitions, self.start, self.end)
+        with torch.autocast(scores.device.type, enabled=False):
+            return _recursion(chain, both=False).log_partition()
 
     def _score(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """s(targets), (B,)."""

@@ -278,6 +278,30 @@ def test_scores_of_another_shape_are_refused(shape):
         made(BIO).log_partition(torch.zeros(shape), LENGTHS)
 
 
+@pytest.mark.parametrize("length", [0, 5])
+def test_lengths_that_do_not_fit_are_refused(length):
+    with pytest.raises(ShapeError, match=f"{length}.*expected 1 to 4"):
+        made(BIO).decode(scores_for(BIO, 2, 4), torch.tensor([4, length]))
+
+
+@pytest.mark.parametrize(("labels", "scheme"), CONSTRAINTS)
+def test_values_without_gradients_are_those_with(labels, scheme, form):
+    crf, scores, targets = made(labels, scheme), scores_for(labels, 4, 4), torch.zeros(4, 4, dtype=torch.int64)
+    with torch.inference_mode():
+        values = crf.log_likelihood(scores, targets, LENGTHS), crf.log_partition(scores, LENGTHS)
+    expected = crf.log_likelihood(scores, targets, LENGTHS), crf.log_partition(scores, LENGTHS)
+    torch.testing.assert_close(values, expected)
+
+
+def test_sequences_of_one_token_have_no_transitions():
+    crf, scores = made(BIO, "bio"), scores_for(BIO, 3, 1).requires_grad_()
+    value = crf.log_likelihood(scores, torch.tensor([[0], [1], [3]]), torch.ones(3, dtype=torch.int64))
+    assert not gradients(value.sum(), crf.transitions)[0].any()
+    assert value[1].item() == pytest.approx(
+        (score(crf, scores[1], (1,)) - enumerated_log_partition(crf, scores[1])).item()
+    )
+
+
 def test_a_new_crf_is_a_softmax_per_position():
     scores = scores_for(BIO, 4, 4)
     marginals = LinearChainCRF(BIO).marginals(scores, LENGTHS)
