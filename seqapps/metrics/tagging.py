@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqapps import schemes
 from seqapps.metrics import tagging_tables as tables
 from seqapps.metrics.evaluation import Counted, Evaluation, estimate, ratio
 from seqapps.metrics.intervals import Bootstrap, Floats
 from seqapps.metrics.score import Score
+from seqapps.metrics.spans import precision_recall_f1, span_counts, stack_counts
 from seqapps.metrics.tagged_tokens import TaggedSentence, TaggedTokens, flatten
 
 __all__ = ["TaggedSentence", "evaluate_tagging"]
@@ -52,9 +52,10 @@ def evaluate_tagging(
     counted = _token_scores(tokens)
     written: dict[str, Any] = {}
     if spans:
-        types, counts = _count_spans(sentences)  # (N, Y, 3): right, gold, predicted of each type
+        types, counts = stack_counts([span_counts(gold, predicted) for _, gold, predicted in sentences])
         counted = {**_span_scores(counts.sum(axis=1)), **counted}
-        written["per_span_type"] = tables.label_scores("type", types, *counts.sum(axis=0).T)
+        right, predicted, gold = counts.sum(axis=0).T
+        written["per_span_type"] = tables.label_scores("type", types, right, gold, predicted)
     headline = "f1" if spans else "accuracy"
     of_length = tables.groups(tables.LENGTHS, tokens.lengths)
     lengths = {group: counted[headline].only(mask) for group, mask in of_length.items()}
@@ -103,32 +104,19 @@ def _macro_f1(sums: Floats) -> Floats:
     return ratio(np.stack([f1.sum(axis=1), (used > 0).sum(axis=1)], axis=1))
 
 
-def _count_spans(sentences: Sequence[TaggedSentence]) -> tuple[list[str], NDArray[np.int32]]:
-    """The span types, and (N, Y, 3) how many spans of each are right, gold and predicted in each sentence."""
-    per_sentence = [(set(schemes.spans(gold)), set(schemes.spans(predicted))) for _, gold, predicted in sentences]
-    types = sorted({span.type for pair in per_sentence for spans in pair for span in spans})
-    index = {name: position for position, name in enumerate(types)}
-    counts = np.zeros((len(per_sentence), len(types), 3), dtype=np.int32)
-    for n, (gold, predicted) in enumerate(per_sentence):
-        for column, spans in enumerate((gold & predicted, gold, predicted)):
-            for span in spans:
-                counts[n, index[span.type], column] += 1
-    return types, counts
-
-
-def _span_scores(counts: NDArray[np.int32]) -> dict[str, Counted]:
-    """From the columns right, gold, predicted, (N, 3)."""
-    gold, predicted = counts[:, 1], counts[:, 2]
+def _span_scores(counts: NDArray[np.int64]) -> dict[str, Counted]:
+    """From the columns right, predicted, gold of all types together, (N, 3)."""
+    predicted, gold = counts[:, 1], counts[:, 2]
     return {
-        "f1": Counted(counts, _f1, gold, "gold spans"),
-        "precision": Counted(counts[:, [0, 2]], ratio, predicted, "predicted spans"),
-        "recall": Counted(counts[:, [0, 1]], ratio, gold, "gold spans"),
+        "f1": Counted(counts, _span_f1, gold, "gold spans"),
+        "precision": Counted(counts[:, [0, 1]], ratio, predicted, "predicted spans"),
+        "recall": Counted(counts[:, [0, 2]], ratio, gold, "gold spans"),
     }
 
 
-def _f1(sums: Floats) -> Floats:
-    """2 right / (gold + predicted) of the columns right, gold, predicted."""
-    return ratio(np.stack([2 * sums[:, 0], sums[:, 1] + sums[:, 2]], axis=1))
+def _span_f1(sums: Floats) -> Floats:
+    """Undefined only where there are neither gold nor predicted spans."""
+    return np.where(sums[:, 1:].any(axis=1), precision_recall_f1(sums)[:, 2], np.nan)
 
 
 def _columns(*columns: NDArray) -> NDArray[np.int32]:

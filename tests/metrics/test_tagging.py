@@ -172,9 +172,10 @@ def test_span_f1_by_length_covers_every_gold_span_once():
 
 
 def test_the_worst_sentences_are_those_with_most_errors_and_of_equals_the_shorter():
-    table = evaluate_tagging(EXAMPLE, frequencies={}).tables["worst"]
-    assert [(row["number"], row["errors"]) for row in table] == [(3, 1), (1, 1)]
-    assert table[0]["predicted"] == ["Y", "X"]
+    longest = TaggedSentence(["a"] * 4, ["X"] * 4, ["X", "X", "Y", "Y"])
+    table = evaluate_tagging([*EXAMPLE, longest], frequencies={}).tables["worst"]
+    assert [(row["number"], row["errors"]) for row in table] == [(4, 2), (3, 1), (1, 1)]
+    assert table[1]["predicted"] == ["Y", "X"]
 
 
 def test_a_difference_is_paired_over_sentences():
