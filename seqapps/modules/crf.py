@@ -72,7 +72,7 @@ class LinearChainCRF(nn.Module):
         Args:
             targets: (B, T) int64; any value behind a sequence's length.
         Raises:
-            DataError: targets violate the scheme; the message names row and token.
+            DataError: a target is no label, or violates the scheme; the message names row and token.
         """
         mask = self._mask(scores, lengths)
         if targets.shape != mask.shape:
@@ -147,10 +147,10 @@ class LinearChainCRF(nn.Module):
         facts = [_range(parameter, _FORBIDDEN / 2) for parameter in (transitions, start, end)]
         if self.scheme:
             facts.append((emissions.amax(2) - emissions.amin(2)).amax())
-            if targets is not None:
-                facts.append(self._legal(targets, mask).to(dtype))
+        if targets is not None:
+            facts.append(self._legal(targets, mask).to(dtype))
         known = torch.stack(facts).tolist()
-        if self.scheme and targets is not None and not known.pop():
+        if targets is not None and not known.pop():
             raise DataError(self._violation(targets, mask))
         period = self._period(max(known[:3]), sum(known[3:]), dtype)
         return _Chain(emissions, transitions, start, end, mask.t(), mask.sum(1), period)
@@ -191,16 +191,28 @@ class LinearChainCRF(nn.Module):
         )
 
     def _legal(self, targets: Tensor, mask: Tensor) -> Tensor:
-        """Whether all targets follow the scheme."""
+        """Whether all targets are labels and follow the scheme."""
         edge = len(self.labels)
-        bounded = nn.functional.pad(targets.masked_fill(~mask, edge), (1, 1), value=edge)
-        return self.permitted[bounded[:, :-1], bounded[:, 1:]].all()
+        labels = ((targets >= 0) & (targets < edge)).all()
+        if not self.scheme:
+            return labels
+        bounded = nn.functional.pad(targets.clamp(0, edge - 1).masked_fill(~mask, edge), (1, 1), value=edge)
+        return labels & self.permitted[bounded[:, :-1], bounded[:, 1:]].all()
 
     def _violation(self, targets: Tensor, mask: Tensor) -> str:
-        for row, (indices, length) in enumerate(zip(targets.tolist(), mask.sum(1).tolist(), strict=True)):
-            found = schemes.check([self.labels[index] for index in indices[:length]], self.scheme or "")
+        known = range(len(self.labels))
+        for row, (numbers, length) in enumerate(zip(targets.tolist(), mask.sum(1).tolist(), strict=True), 1):
+            for token, number in enumerate(numbers[:length], 1):
+                if number not in known:
+                    place = f"row {row} of the batch, token {token}"
+                    return f"{place}: label number {number}, expected 0 to {known[-1]}; was it never seen in training?"
+            found = (
+                schemes.check([self.labels[number] for number in numbers[:length]], self.scheme)
+                if self.scheme
+                else None
+            )
             if found:
-                return f"row {row + 1} of the batch, token {found[0] + 1}: {found[1]}"
+                return f"row {row} of the batch, token {found[0] + 1}: {found[1]}"
         raise AssertionError("no violation")
 
 

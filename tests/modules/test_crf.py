@@ -267,6 +267,14 @@ def test_targets_that_violate_the_scheme_are_refused_with_their_place():
         crf.log_likelihood(scores, targets, torch.tensor([4, 4, 4]))
 
 
+@pytest.mark.parametrize("scheme", [None, "bio"])
+@pytest.mark.parametrize("number", [-1, 5])
+def test_targets_that_are_no_labels_are_refused_with_their_place(number, scheme):
+    targets = torch.tensor([[0, 0, 0, 0], [0, 0, number, number]])
+    with pytest.raises(DataError, match=f"row 2 of the batch, token 3: label number {number}, expected 0 to 4"):
+        made(BIO, scheme).log_likelihood(scores_for(BIO, 2, 4), targets, torch.tensor([4, 3]))
+
+
 def test_labels_outside_the_scheme_are_refused():
     with pytest.raises(DataError, match="label 'NN'"):
         LinearChainCRF(["O", "B-X", "NN"], scheme="bio")
