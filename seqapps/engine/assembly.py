@@ -20,12 +20,11 @@ from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.sources.source import Places, Source
 from seqapps.engine.model import Model
 from seqapps.errors import DataError, UseError, close_match
-from seqapps.recipe.recipe import Recipe
 from seqapps.recipe import recipe as sections
+from seqapps.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
     from seqapps.data.vectors import Vectors
 
 __all__ = ["OpenedData", "fingerprint", "freeze", "open_data", "requests_of"]

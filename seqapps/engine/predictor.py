@@ -6,11 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
-
-import numpy as np
-import torch
 
 from seqapps.data.batch import Rows
 from seqapps.data.batching import sorted_batches

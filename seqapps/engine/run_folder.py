@@ -135,6 +135,7 @@ class RunFolder:
         """Let `fill` write to a temporary path, then rename it to its place."""
         path = self.path / name
         temporary = path.with_name(f".{path.name}.part")
+        temporary.touch()  # with the permissions of a new file; safetensors would make one that only its owner reads
         fill(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())

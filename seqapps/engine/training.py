@@ -93,9 +93,9 @@ class Loop:
     position: Position
     total_steps: int
     epochs: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     accumulate: int = 1
-    clipping: Clipping = Clipping()
+    clipping: Clipping = field(default_factory=lambda: Clipping())
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     scaler: torch.amp.GradScaler | None = None
     base_rates: list[float] = field(default_factory=list)

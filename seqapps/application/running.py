@@ -1,4 +1,4 @@
-"""What a user asks for, in one call each: run a recipe, load, evaluate, report, plan."""
+"""A recipe from beginning to end: data, model, training, report."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from seqapps.application.reporting import write_report
 from seqapps.data.batching import BatchSampler
-from seqapps.data.indexed import IndexedSplit, read_forms
 from seqapps.data.sources.source import Places
-from seqapps.engine.assembly import OpenedData, freeze, load_splits, open_data, requests_of
+from seqapps.engine.assembly import OpenedData, freeze, open_data
 from seqapps.engine.checkpoint import load_model_tensors
-from seqapps.engine.evaluation import bootstrap_of, compare_baselines, predict_split
 from seqapps.engine.fitting import Fit
 from seqapps.engine.machine import Arithmetic, components, resolve_arithmetic, resolve_device, versions
-from seqapps.engine.model import Model, build_model, part_sizes
+from seqapps.engine.model import Model, build_model
 from seqapps.engine.predictor import Predictor
 from seqapps.engine.progress import Console
 from seqapps.engine.run_folder import RunFolder
 from seqapps.engine.training import Clipping, Loop, Position
 from seqapps.engine.transfer import start_from
-from seqapps.errors import DataError, RunError, UseError
+from seqapps.errors import RunError, UseError
 from seqapps.recipe import dump_recipe, load_recipe
 from seqapps.recipe.recipe import Recipe
 from seqapps.recipe.spec import Spec
 
-__all__ = ["evaluate", "load", "missing_data", "report", "run"]
+__all__ = ["load", "run"]
 
 PathLike = str | os.PathLike[str]
 
@@ -242,173 +240,10 @@ def _train_and_report(recipe: Recipe, data: OpenedData, fit: Fit, arithmetic: Ar
     model = fit.loop.model
     tensors, _ = folder.read_tensors("model.safetensors")
     load_model_tensors(model, tensors, str(folder / "model.safetensors"))
-    _write_report(recipe, data, fit, arithmetic, folder)
+    write_report(recipe, data, fit, arithmetic, folder)
     fit.save()
-
-
-def _write_report(recipe: Recipe, data: OpenedData, fit: Fit, arithmetic: Arithmetic, folder: RunFolder) -> None:
-    """Evaluate the kept model and write report.json, report.html, README.md and predictions.jsonl."""
-    model, bootstrap = fit.loop.model, bootstrap_of(recipe.evaluation)
-    first, *others = recipe.evaluation.splits
-    split = data.splits[first]
-    predictions = predict_split(model, split, recipe.data.batching, arithmetic.device, arithmetic.autocast)
-    found = model.head.evaluate(split, predictions, bootstrap)
-    page: dict[str, Any] = {
-        "format": 1,
-        "name": folder.path.name,
-        "task": model.head.task,
-        "headline": found.headline,
-        "split": first,
-        "metrics": found.metrics(),
-        "baselines": {},
-        "differences": {},
-        "tables": dict(found.tables),
-        "splits": {},
-    }
-    if recipe.evaluation.baselines:
-        page.update(compare_baselines(model, data.splits["train"], split, found, bootstrap))
-    for name in others:
-        other = data.splits[name]
-        predicted = predict_split(model, other, recipe.data.batching, arithmetic.device, arithmetic.autocast)
-        page["splits"][name] = model.head.evaluate(other, predicted, bootstrap).metrics()
-    page.update(_conditions(recipe, data, fit, folder))
-    folder.write_lines("predictions.jsonl", (model.head.record(split, row, one) for row, one in enumerate(predictions)))
-    folder.write_json("report.json", page)
-    report(folder.path)
-
-
-def _conditions(recipe: Recipe, data: OpenedData, fit: Fit, folder: RunFolder) -> dict[str, Any]:
-    """The part of a report that says how its numbers came about."""
-    environment = folder.read_json("environment.json")
-    progress = fit.progress
-    evaluations = [event for event in folder.journal() if event["event"] == "evaluation"]
-    notes = list(environment["notes"])
-    warnings = [data.source.warning] if data.source.warning else []
-    if progress.stopped == "interrupt":
-        warnings.append("training was interrupted: this is the best model until then")
-    return {
-        "created": environment["created"],
-        "training": {
-            "curves": evaluations,
-            "best": {
-                "metric": fit.metric,
-                "value": progress.best,
-                "step": progress.best_step,
-                "epoch": progress.best_epoch,
-            },
-            "stopped": progress.stopped,
-            "finished": progress.stopped != "interrupt",
-            "seconds": round(progress.seconds, 3),
-            "steps": fit.loop.position.step,
-            "tokens_per_second": round(progress.tokens / progress.seconds, 1) if progress.seconds else None,
-        },
-        "data": {
-            "source": recipe.data.source.name,
-            "licence": data.source.licence,
-            "warning": data.source.warning,
-            "splits": {
-                name: {"sentences": len(split), "tokens": int(split.lengths.sum())}
-                for name, split in data.splits.items()
-            },
-            "fingerprints": data.fingerprints,
-            "notes": notes,
-        },
-        "model": {
-            "parameters": sum(p.numel() for p in fit.loop.model.parameters()),
-            "parts": part_sizes(fit.loop.model),
-        },
-        "conditions": {
-            name: value for name, value in environment.items() if name not in ("notes", "fingerprints", "created")
-        },
-        "recipe": (folder / "recipe.yaml").read_text(encoding="utf8"),
-        "warnings": warnings,
-    }
-
-
-def report(run: PathLike) -> Path:
-    """Write report.html and README.md of a run anew from its report.json; returns the page's path."""
-    from seqapps.report import model_card, write_html
-
-    folder = RunFolder.open(run)
-    page = folder.read_json("report.json")
-    folder.write("report.html", lambda path: write_html(page, path))
-    folder.write_text("README.md", model_card(page))
-    return folder / "report.html"
 
 
 def load(run: PathLike, *, device: str = "auto") -> Predictor:
     """The model of a run, ready to predict."""
     return Predictor(run, device=device)
-
-
-def evaluate(
-    run: PathLike, *, split: str | None = None, file: PathLike | None = None, data_root: PathLike | None = None
-) -> dict[str, Any]:
-    """Measure a run's model on a split of its data, or on a file of the same kind.
-
-    Args:
-        split: name of a split; none and no file = the first of the recipe's evaluation splits.
-        file: read as the recipe's source reads its files, or by its ending: .conllu, .jsonl, .json, .csv, .tsv, .parquet.
-
-    Returns:
-        {"name", "task", "headline", "split", "metrics"}, metrics as in report.json.
-    """
-    if split is not None and file is not None:
-        raise UseError("evaluate: give a split or a file, not both")
-    predictor = load(run)
-    recipe, places = predictor.recipe, Places(Path.cwd(), Path(data_root) if data_root is not None else None)
-    name = split or recipe.evaluation.splits[0]
-    if file is not None:
-        recipe, name = _recipe_for_file(recipe, Path(file)), "test"
-    _, datasets = load_splits(recipe, places, [], [name])
-    columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
-    ready = IndexedSplit(read_forms(datasets[name], columns, name), predictor.resources, name)
-    predictions = predict_split(predictor.model, ready, recipe.data.batching, predictor.device)
-    found = predictor.model.head.evaluate(ready, predictions, bootstrap_of(recipe.evaluation))
-    return {
-        "name": predictor.folder.path.name,
-        "task": predictor.model.head.task,
-        "headline": found.headline,
-        "split": str(file) if file is not None else name,
-        "metrics": found.metrics(),
-    }
-
-
-_READERS = {
-    ".conllu": "conllu",
-    ".jsonl": "tables",
-    ".json": "tables",
-    ".csv": "tables",
-    ".tsv": "tables",
-    ".parquet": "tables",
-}
-
-
-def _recipe_for_file(recipe: Recipe, file: Path) -> Recipe:
-    """The recipe with `file` as its only split, `test`."""
-    if not file.is_file():
-        raise DataError(f"{file}: no such file")
-    source = recipe.data.source
-    path = str(file.resolve())
-    if "test" in source.fields:
-        fields = {**source.fields, "train": None, "validation": None, "test": path}
-        source = dataclasses.replace(source, fields=fields)
-    else:
-        suffix = file.with_suffix("").suffix if file.suffix in (".gz", ".xz", ".bz2") else file.suffix
-        if suffix not in _READERS:
-            raise UseError(
-                f"{file}: source {source.name!r} reads no files of its own and the ending {suffix!r} is not known; "
-                f"use one of {', '.join(_READERS)}"
-            )
-        source = Spec("sources", _READERS[suffix], {"test": path})
-    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source, derive={}, limit=None))
-
-
-def missing_data(recipe: Recipe, recipe_folder: Path, data_root: PathLike | None) -> list[str]:
-    """What `check` warns of: files of the recipe's source that are not there, one line each."""
-    places = Places(recipe_folder, Path(data_root) if data_root is not None else None)
-    try:
-        recipe.data.source.build().files(places)
-    except DataError as error:
-        return [str(error)]
-    return []
