@@ -56,6 +56,7 @@ _STYLE: Any = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "figure.facecolor": "none",
+    "figure.constrained_layout.w_pad": 0.09,
     "axes.facecolor": "none",
 }
 

@@ -67,7 +67,9 @@ def training(report: Mapping[str, Any]) -> Section | None:
     curve = recorded.get("curves") or []
     shown = curve[:: -(-len(curve) // _CURVE_POINTS)] if curve else []
     position = "epoch" if shown and all(entry.get("epoch") is not None for entry in shown) else "step"
-    marked = (recorded.get("best") or {}).get(position)
+    best = recorded.get("best") or {}
+    # By step, which is whole: an epoch may have been rounded.
+    marked = next((entry[position] for entry in shown if entry["step"] == best.get("step")), None)
     panels = [
         panel
         for panel in (
@@ -77,13 +79,13 @@ def training(report: Mapping[str, Any]) -> Section | None:
         )
         if panel and len(panel.positions) > 1 and (panel.title != "learning rate" or len(set(panel.values)) > 1)
     ]
-    best = recorded.get("best") or {}
     metric = report["metrics"].get(best.get("metric"), {})
     content = {
         "recorded": recorded,
         "best": wording.score({"value": best.get("value"), "unit": metric.get("unit")}) if metric else None,
         "plot": plots.curves(panels, position) if panels else None,
         "points": len(curve),
+        "marked": marked is not None,
     }
     return Section("training", "Training", content)
 
@@ -251,4 +253,4 @@ def _flat(recorded: Mapping[str, Any]) -> dict[str, str]:
             return ", ".join(map(line, value))
         return wording.NONE if value is None else str(value)
 
-    return {wording.title(name): line(value) for name, value in recorded.items()}
+    return {name.replace("_", " "): line(value) for name, value in recorded.items()}

@@ -38,7 +38,13 @@ _REPORT = {
     "splits": {"validation": _BASELINE.metrics()},
     "training": {
         "curves": [
-            {"step": 10 * n, "epoch": n, "loss": 1 / n, "learning_rate": 0.1 / n, "metrics": {"accuracy": 1 - 0.5 / n}}
+            {
+                "step": 10 * n,
+                "epoch": n + 1e-9,
+                "loss": 1 / n,
+                "learning_rate": 0.1 / n,
+                "metrics": {"accuracy": 1 - 0.5 / n},
+            }
             for n in range(1, 6)
         ],
         "best": {"metric": "accuracy", "value": 0.9, "step": 50, "epoch": 5},
@@ -56,7 +62,7 @@ _REPORT = {
         "notes": ["2 labels were never seen in training"],
     },
     "model": {"parameters": 1234567, "parts": {"embedder": 1000000, "head": 234567}},
-    "conditions": {"seed": 7, "device": "cpu", "versions": {"torch": "2.9", "python": "3.11"}},
+    "conditions": {"seed": 7, "device": "cpu", "precision": "fp32", "versions": {"torch": "2.9", "python": "3.11"}},
     "recipe": "# a recipe\ntraining: {seed: 7}\n",
     "warnings": ["the licence is contested"],
 }

@@ -114,6 +114,22 @@ def test_any_part_may_be_incomplete(report, part, monkeypatch):
         model_card(lacking)
 
 
+def test_names_of_conditions_are_not_taken_for_scores(report):
+    assert "<dt>precision</dt><dd>fp32</dd>" in render(report)
+
+
+def test_the_state_that_was_kept_is_marked_on_loss_and_score(report, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("seqapps.report.plots.curves", lambda panels, axis: drawn.append((axis, panels)) or "")
+    assert "The circle marks" in render(report)
+    axis, (loss, score, rate) = drawn[0]
+    kept = report["training"]["curves"][4]["epoch"]  # step 50
+    assert (axis, loss.marked, score.marked, rate.marked) == ("epoch", kept, kept, None)
+    assert score.values[4] == pytest.approx(100 * (1 - 0.5 / 5))
+    del report["training"]["best"]
+    assert "The circle marks" not in render(report)
+
+
 def test_undefined_scores_are_shown_as_a_dash(report):
     for part in (report["metrics"], report["baselines"]["hidden_markov_model"]["metrics"]):
         part["accuracy_out_of_vocabulary"].update(value=None, interval=None, confidence=None)
@@ -165,6 +181,7 @@ def test_a_matrix_of_many_labels_says_what_it_leaves_out(report):
     top = [{"gold": "L1", "predicted": "L0", "count": 2, "share": 2 / 7}]
     labels = [f"L{i}" for i in range(n)]
     report["tables"]["confusion"] = {"labels": labels, "matrix": matrix, "top": top, "errors": 16}
+    assert '<td>7</td><td class="all">12</td>' in render(report)  # L0: 5 right, 7 as L39, which is not shown
     text = " ".join("".join(Page(render(report)).texts).split())
     assert "The 30 labels most frequent in gold are shown, of 40" in text
     assert "The matrix shows 2 of 16 errors." in text
