@@ -120,7 +120,9 @@ def test_names_of_conditions_are_not_taken_for_scores(report):
 
 def test_the_state_that_was_kept_is_marked_on_loss_and_score(report, monkeypatch):
     drawn = []
-    monkeypatch.setattr("seqapps.report.plots.curves", lambda panels, axis: drawn.append((axis, panels)) or "")
+    monkeypatch.setattr(
+        "seqapps.report.plots.curves", lambda panels, axis: drawn.append((axis, panels)) or "<svg></svg>"
+    )
     assert "The circle marks" in render(report)
     axis, (loss, score, rate) = drawn[0]
     kept = report["training"]["curves"][4]["epoch"]  # step 50
