@@ -1,0 +1,1 @@
+"""Data sources for seqapps that read the open data which Python packages ship."""
