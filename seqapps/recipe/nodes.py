@@ -42,17 +42,12 @@ class Faults:
         if (mark, message) not in self._found:
             self._found.append((mark, message))
 
-    def take(self, other: Faults) -> None:
-        """Add everything that `other` found."""
-        for mark, message in other._found:
-            self.add(mark, message, other.cause)
-
     def error(self) -> RecipeError:
-        last = len(self._sources)
-        ordered = sorted(
-            self._found, key=lambda found: (self._sources.get(found[0].source, last), found[0].line, found[0].column)
-        )
-        return RecipeError([Fault(str(mark), message) for mark, message in ordered])
+        def position(found: tuple[Mark, str]) -> tuple[int, int, int]:
+            mark = found[0]
+            return self._sources.get(mark.source, len(self._sources)), mark.line, mark.column
+
+        return RecipeError([Fault(str(mark), message) for mark, message in sorted(self._found, key=position)])
 
 
 @dataclass(frozen=True)

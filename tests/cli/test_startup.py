@@ -1,7 +1,9 @@
 """What the command line imports, how fast it answers, and how it behaves as a process."""
 
+import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -68,7 +70,6 @@ def test_the_commands_of_other_distributions_are_listed_without_import(tmp_path)
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_typed_sentence_is_answered_before_the_next_one():
     """On a terminal prediction does not wait for many sentences or for the end of the input."""
-    import os
     import pty
 
     call = """
@@ -85,11 +86,17 @@ sys.modules["seqapps.application"] = types.SimpleNamespace(load=lambda run, devi
 from seqapps.cli.main import main
 main(["predict", "runs/r"])
 """
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     terminal, end = pty.openpty()
-    with subprocess.Popen([sys.executable, "-c", call], stdin=end, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", call], stdin=end, stdout=subprocess.PIPE, env=buffered) as process:
+        guard = threading.Timer(20, process.kill)  # without an answer the two would wait for each other
+        guard.start()
         os.write(terminal, b"hello\n")
-        assert process.stdout.readline() == b"HELLO\n"
+        answers = [process.stdout.readline()]
         os.write(terminal, b"again\n\x04")
-        assert process.stdout.readline() == b"AGAIN\n"
+        answers.append(process.stdout.readline())
+        process.wait()
+        guard.cancel()
+    assert answers == [b"HELLO\n", b"AGAIN\n"]
     os.close(terminal)
     os.close(end)
