@@ -1,0 +1,84 @@
+"""Measuring a model that is there: on another split, or on a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from seqapps.data.indexed import IndexedSplit, read_forms
+from seqapps.data.sources.source import Places
+from seqapps.engine.assembly import load_splits, requests_of
+from seqapps.engine.evaluation import bootstrap_of, predict_split
+from seqapps.engine.predictor import Predictor
+from seqapps.errors import DataError, UseError
+from seqapps.recipe.recipe import Recipe
+from seqapps.recipe.spec import Spec
+
+__all__ = ["evaluate"]
+
+PathLike = str | os.PathLike[str]
+
+
+def evaluate(
+    run: PathLike, *, split: str | None = None, file: PathLike | None = None, data_root: PathLike | None = None
+) -> dict[str, Any]:
+    """Measure a run's model on a split of its data, or on a file of the same kind.
+
+    Args:
+        split: name of a split; none and no file = the first of the recipe's evaluation splits.
+        file: read as the recipe's source reads its files, or by its ending: .conllu, .jsonl, .json, .csv, .tsv, .parquet.
+
+    Returns:
+        {"name", "task", "headline", "split", "metrics"}, metrics as in report.json.
+    """
+    if split is not None and file is not None:
+        raise UseError("evaluate: give a split or a file, not both")
+    predictor = Predictor(run)
+    recipe, places = predictor.recipe, Places(Path.cwd(), Path(data_root) if data_root is not None else None)
+    name = split or recipe.evaluation.splits[0]
+    if file is not None:
+        recipe, name = _recipe_for_file(recipe, Path(file)), "test"
+    _, datasets = load_splits(recipe, places, [], [name])
+    columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
+    ready = IndexedSplit(read_forms(datasets[name], columns, name), predictor.resources, name)
+    predictions = predict_split(predictor.model, ready, recipe.data.batching, predictor.device)
+    found = predictor.model.head.evaluate(ready, predictions, bootstrap_of(recipe.evaluation))
+    return {
+        "name": predictor.folder.path.name,
+        "task": predictor.model.head.task,
+        "headline": found.headline,
+        "split": str(file) if file is not None else name,
+        "metrics": found.metrics(),
+    }
+
+
+_READERS = {
+    ".conllu": "conllu",
+    ".jsonl": "tables",
+    ".json": "tables",
+    ".csv": "tables",
+    ".tsv": "tables",
+    ".parquet": "tables",
+}
+
+
+def _recipe_for_file(recipe: Recipe, file: Path) -> Recipe:
+    """The recipe with `file` as its only split, `test`."""
+    if not file.is_file():
+        raise DataError(f"{file}: no such file")
+    source = recipe.data.source
+    path = str(file.resolve())
+    if "test" in source.fields:
+        fields = {**source.fields, "train": None, "validation": None, "test": path}
+        source = dataclasses.replace(source, fields=fields)
+    else:
+        suffix = file.with_suffix("").suffix if file.suffix in (".gz", ".xz", ".bz2") else file.suffix
+        if suffix not in _READERS:
+            raise UseError(
+                f"{file}: source {source.name!r} reads no files of its own and the ending {suffix!r} is not known; "
+                f"use one of {', '.join(_READERS)}"
+            )
+        source = Spec("sources", _READERS[suffix], {"test": path})
+    return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source, derive={}, limit=None))
