@@ -1,0 +1,97 @@
+"""Splits made ready, and what is said of those that do not fit."""
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
+
+from seqapps.data.dataset import check_aligned, column_of_lists, derive_splits, prepare_split
+from seqapps.data.indexed import read_forms
+from seqapps.errors import DataError
+
+
+def rows(n=20):
+    return Dataset.from_dict({"tokens": [[str(i), "x"] for i in range(n)], "upos": [["A", "B"]] * n})
+
+
+def test_derived_splits_share_out_train_without_overlap():
+    splits = derive_splits({"train": rows()}, {"validation": 0.1, "test": 0.2})
+    first = {name: {row[0] for row in split["tokens"]} for name, split in splits.items()}
+    assert {name: len(split) for name, split in splits.items()} == {"train": 14, "validation": 2, "test": 4}
+    assert set.union(*first.values()) == {str(i) for i in range(20)}
+    again = derive_splits({"train": rows()}, {"validation": 0.1, "test": 0.2})
+    assert again["test"]["tokens"] == splits["test"]["tokens"]
+
+
+def test_a_split_that_is_there_is_not_derived():
+    with pytest.raises(DataError, match="the source has a split 'test' already"):
+        derive_splits({"train": rows(), "test": rows()}, {"test": 0.1})
+
+
+def test_nothing_left_to_train_on_is_an_error():
+    with pytest.raises(DataError, match="3 training examples cannot be split"):
+        derive_splits({"train": rows(3)}, {"validation": 0.1})
+
+
+def test_a_column_is_found_under_its_alias_or_by_the_recipes_mapping():
+    found = prepare_split(rows(), "train", ["tokens", "pos_tags"], {}, None)
+    assert found.column_names == ["tokens", "pos_tags"]
+    renamed = rows().rename_columns({"tokens": "form"})
+    assert prepare_split(renamed, "train", ["tokens", "tag"], {"tag": "upos"}, None)["tag"][0] == ["A", "B"]
+
+
+def test_a_missing_column_is_named_with_what_is_there():
+    with pytest.raises(
+        DataError, match=r"split 'train': no column 'tokns'; did you mean 'tokens'\?; map it with data.columns"
+    ):
+        prepare_split(rows(), "train", ["tokns"], {}, None)
+
+
+def test_a_mapping_of_a_column_that_nobody_reads_is_an_error():
+    with pytest.raises(DataError, match=r"the task reads no column 'tokns'; did you mean 'tokens'\?"):
+        prepare_split(rows(), "train", ["tokens"], {"tokns": "upos"}, None)
+
+
+def test_an_empty_split_is_an_error_and_a_limit_shortens():
+    with pytest.raises(DataError, match="split 'test': no examples"):
+        prepare_split(rows(0), "test", ["tokens"], {}, None)
+    assert len(prepare_split(rows(), "train", ["tokens"], {}, 3)) == 3
+
+
+def test_class_numbers_become_class_names():
+    features = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O", "B-PER"]))})
+    data = Dataset.from_dict({"tokens": [["a", "b"]], "ner_tags": [[0, 1]]}, features=features)
+    assert prepare_split(data, "train", ["tokens", "ner_tags"], {}, None)["ner_tags"] == [["O", "B-PER"]]
+
+
+def test_selected_rows_are_read_in_their_order():
+    flat, offsets = column_of_lists(rows().select([5, 2]), "tokens", "train")
+    assert flat.to_pylist() == ["5", "x", "2", "x"]
+    assert offsets.tolist() == [0, 2, 4]
+
+
+def test_a_column_of_something_else_is_refused():
+    data = Dataset.from_dict({"tokens": ["a b"]})
+    with pytest.raises(DataError, match="split 'train': column 'tokens' holds .*string, expected lists of strings"):
+        column_of_lists(data, "tokens", "train")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"), [([["a"], None], "row 1: .* is empty"), ([["a"], ["b", None]], "row 1")]
+)
+def test_missing_values_name_split_and_row(values, message):
+    data = Dataset.from_dict({"tokens": values})
+    with pytest.raises(DataError, match=f"split 'dev', {message}"):
+        column_of_lists(data, "tokens", "dev")
+
+
+def test_tokens_and_tags_of_different_number_name_the_row():
+    data = Dataset.from_dict({"tokens": [["a"], ["a", "b"]], "tags": [["X"], ["X"]]})
+    with pytest.raises(
+        DataError, match=r"split 'train', row 1: 2 tokens, 1 tags; they must be equally many \(1 such rows\)"
+    ):
+        read_forms(data, ["tokens", "tags"], "train")
+
+
+def test_rows_without_tokens_are_named():
+    with pytest.raises(DataError, match=r"split 'train', row 1: no tokens; remove empty rows \(2 of them\)"):
+        check_aligned({"tokens": np.array([0, 2, 2, 3, 3])}, "train")
