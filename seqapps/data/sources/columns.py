@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Columns"]
 
 SKIPPED = "_"
+DOCUMENT_START = "-DOCSTART-"
 
 
 class _Sentences(NamedTuple):
@@ -29,15 +30,15 @@ class _Sentences(NamedTuple):
 class Columns(Source):
     """Files with one token a line, its columns separated, and a blank line after each sentence.
 
-    Files are UTF-8, plain or .gz, .xz, .bz2; a folder is read file after file. Sentences that consist of a `-DOCSTART-` line
-    are left out. Columns that mark spans are recognised by their tags (see `seqapps.schemes`), held to their scheme, and
-    rewritten if `convert_to` says so.
+    Files are UTF-8, plain or .gz, .xz, .bz2; a folder is read file after file. A line that begins with `-DOCSTART-`
+    is left out and ends a sentence, as a blank line does. Columns that mark spans are recognised by their tags (see
+    `seqapps.schemes`), held to their scheme, and rewritten if `convert_to` says so.
 
         U.N.      NNP  I-NP  I-ORG
         official  NN   I-NP  O
 
     Fields:
-        names: what the columns are called, from left to right; "_" leaves one out. More columns in the file are ignored.
+        names: what the columns are called, from left to right; "_" leaves one out. Further columns are ignored.
         train, validation, test: a file or folder for each split.
         separator: what stands between columns; whitespace = any amount of blanks and tabs.
         scheme: of the columns that mark spans; auto = recognise it, none = no column marks spans.
@@ -79,11 +80,7 @@ class Columns(Source):
     def load(self, places: Places, splits: Sequence[str] | None = None) -> dict[str, Dataset]:
         from datasets import Dataset
 
-        wanted = {
-            split: files
-            for split, files in split_files(places, self.named).items()
-            if splits is None or split in splits
-        }
+        wanted = split_files(places, self.named, splits=splits)
         read = {split: [(file, self._read(file)) for file in files] for split, files in wanted.items()}
         for column, scheme in self._marking_spans(read).items():
             self._hold_to_scheme(column, scheme, read)
@@ -102,23 +99,25 @@ class Columns(Source):
         start = 0
 
         def finish() -> None:
-            if rows and rows[0][0] != "-DOCSTART-":
+            if rows:
                 for index, name in kept:
                     sentences.columns[name].append([row[index] for row in rows])
                 sentences.lines.append(start)
             rows.clear()
 
         for number, line in lines_of(path):
-            if not line.strip():
+            row = line.split(self.separator)
+            if not line.strip() or row[0] == DOCUMENT_START:
                 finish()
                 continue
-            row = line.split(self.separator)
             if len(row) < len(self.names):
                 listed = ", ".join(self.names)
                 raise DataError(
                     f"{path}:{number}: {len(row)} column{'s' if len(row) > 1 else ''}, expected {len(self.names)} "
                     f"({listed}); is the separator right?"
                 )
+            if not all(row):
+                self._refuse_empty(path, number, row)
             if not rows:
                 start = number
             rows.append(row)
@@ -126,6 +125,11 @@ class Columns(Source):
         if not sentences.lines:
             raise DataError(f"{path}: no sentences in the file")
         return sentences
+
+    def _refuse_empty(self, path: Path, number: int, row: Sequence[str]) -> None:
+        for name, value in zip(self.names, row, strict=False):
+            if not value and name != SKIPPED:
+                raise DataError(f"{path}:{number}: column {name!r} is empty; are there two separators in a row?")
 
     def _marking_spans(self, read: Mapping[str, list[tuple[Path, _Sentences]]]) -> dict[str, str]:
         """Column -> its scheme."""
@@ -152,8 +156,8 @@ class Columns(Source):
                         position, message = violation
                         line = sentences.lines[number] + position
                         raise DataError(
-                            f"{path}:{line}: column {column!r} violates scheme {scheme!r}: {message}; mend the file, or "
-                            "name its scheme with 'scheme' ('none' takes the tags as they are)"
+                            f"{path}:{line}: column {column!r} violates scheme {scheme!r}: {message}; mend the file, "
+                            "or name its scheme with 'scheme' ('none' takes the tags as they are)"
                         )
                     if self.convert_to != "none":
                         rows[number] = convert(tags, scheme, self.convert_to)

@@ -58,5 +58,8 @@ class Source(abc.ABC):
         """
 
     def files(self, places: Places) -> list[Path]:
-        """The files that `load` would read, for fingerprints; [] where the data comes from elsewhere. Raises DataError if one is missing."""
+        """The files that `load` would read; [] where the data comes from elsewhere.
+
+        Raises DataError if one is missing.
+        """
         return []
