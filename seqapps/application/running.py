@@ -241,7 +241,6 @@ def _train_and_report(recipe: Recipe, data: OpenedData, fit: Fit, arithmetic: Ar
     tensors, _ = folder.read_tensors("model.safetensors")
     load_model_tensors(model, tensors, str(folder / "model.safetensors"))
     write_report(recipe, data, fit, arithmetic, folder)
-    fit.save()
 
 
 def load(run: PathLike, *, device: str = "auto") -> Predictor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqapps.engine.training import Loop, Position
 from seqapps.errors import RunError
 
-__all__ = ["capture", "load_model_tensors", "model_tensors", "restore"]
+__all__ = ["capture", "load_model_tensors", "model_tensors", "restore", "under"]
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -64,9 +64,9 @@ def capture(loop: Loop, facts: Mapping[str, Any]) -> tuple[dict[str, Tensor], di
 
 def restore(loop: Loop, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], where: str) -> None:
     """Put back what `capture` took."""
-    load_model_tensors(loop.model, _under("model.", tensors), where)
+    load_model_tensors(loop.model, under("model.", tensors), where)
     state: dict[int, dict[str, Any]] = {int(i): dict(n) for i, n in facts["optimizer"]["numbers"].items()}
-    for name, tensor in _under("optimizer.", tensors).items():
+    for name, tensor in under("optimizer.", tensors).items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
     loop.optimizer.load_state_dict({"state": state, "param_groups": facts["optimizer"]["groups"]})
@@ -79,5 +79,6 @@ def restore(loop: Loop, tensors: Mapping[str, Tensor], facts: Mapping[str, Any],
     loop.position.__dict__.update(Position(**facts["position"]).__dict__)
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

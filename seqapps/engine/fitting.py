@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from seqapps.data.indexed import IndexedSplit
-from seqapps.engine.checkpoint import capture, model_tensors, restore
+from seqapps.engine.checkpoint import capture, model_tensors, restore, under
 from seqapps.engine.evaluation import predict_split
 from seqapps.engine.optimizers import evaluation_weights
 from seqapps.engine.run_folder import RunFolder
@@ -89,46 +89,53 @@ class Fit:
             raise RunError(f"{self.folder / 'state.safetensors'}: no state in it; run again with --overwrite")
         restore(self.loop, tensors, facts, str(self.folder / "state.safetensors"))
         self.progress = Progress(**facts["progress"])
-        self.progress.stopped = None
         self.folder.cut_journal(self.progress.journal)
+        if facts["with_best"]:
+            best = under("best.", tensors)
+            if best:
+                self.folder.write_tensors("model.safetensors", best)
+            else:
+                (self.folder / "model.safetensors").unlink(missing_ok=True)
 
     def run(self) -> str:
         """Train to the end, whatever ends it; returns what did: epochs, patience, max_steps, max_seconds or interrupt."""
-        saved = time.monotonic()
         self.loop.model.train()
-        reason = "epochs"
         with self._catching_interrupt():
             try:
-                for step in train(self.loop):
-                    self._count(step)
-                    due = self._is_due(step)
-                    ended = self._limit()
-                    if due or ended:
-                        self._evaluate(step)
-                    ended = ended or self._patience()
-                    if ended:
-                        reason = ended
-                        break
-                    if due or time.monotonic() - saved >= self.recipe.training.save_every:
-                        self.save()
-                        saved = time.monotonic()
-                else:
-                    if self.progress.steps:
-                        self._evaluate(step)
+                self.progress.stopped = self._steps()
             except TrainingError as error:
                 self.folder.append({"event": "failure", "step": self.loop.position.step + 1, "error": str(error)})
                 raise
-        self.progress.stopped = reason
         if self.validation is None:
             with evaluation_weights(self.loop.optimizer):
                 self._save_model()
-        self.save()
-        return reason
+        return self.progress.stopped
 
-    def save(self) -> None:
-        """Write the state that `resume` continues from."""
+    def _steps(self) -> str:
+        saved = time.monotonic()
+        for step in train(self.loop):
+            self._count(step)
+            due, limit = self._is_due(step), self._limit()
+            if limit and not due:
+                self.save(with_best=True)  # the evaluation to come is out of turn: a resumed run must not know of it
+            if due or limit:
+                self._evaluate(step)
+            if due or (not limit and time.monotonic() - saved >= self.recipe.training.save_every):
+                self.save()
+                saved = time.monotonic()
+            ended = limit or self._patience()
+            if ended:
+                return ended
+        return "epochs"
+
+    def save(self, *, with_best: bool = False) -> None:
+        """Write the state that `resume` continues from; `with_best` keeps the best model in it as well."""
         self.progress.journal = self.folder.journal_size()
-        self.folder.write_tensors("state.safetensors", *capture(self.loop, {"progress": asdict(self.progress)}))
+        tensors, facts = capture(self.loop, {"progress": asdict(self.progress), "with_best": with_best})
+        if with_best and self.folder.has("model.safetensors"):
+            best, _ = self.folder.read_tensors("model.safetensors")
+            tensors.update({f"best.{name}": tensor for name, tensor in best.items()})
+        self.folder.write_tensors("state.safetensors", tensors, facts)
 
     def _count(self, step: Step) -> None:
         progress, limit = self.progress, self.loop.clipping.norm
@@ -147,6 +154,8 @@ class Fit:
 
     def _limit(self) -> str | None:
         training = self.recipe.training
+        if self.loop.position.epoch >= self.loop.epochs:
+            return "epochs"
         if self.interrupted:
             return "interrupt"
         if training.max_steps is not None and self.loop.position.step >= training.max_steps:

@@ -147,12 +147,12 @@ class Adagrad(torch.optim.Adagrad):
 class ASGD(torch.optim.ASGD):
     """Averaged stochastic gradient descent (Polyak and Juditsky 1992; step sizes as Bottou 2012).
 
-    The model that is evaluated and kept is the average of the weights after step `t0`.
+    The model that is evaluated and kept is the average of the weights from step t0 + 2 on.
 
     Fields:
         lr: step size at the start.
         lambd, alpha: the step size at step t is lr / (1 + lambd x lr x t)^alpha; lambd: 0 keeps it.
-        t0: steps before averaging begins.
+        t0: averaging begins with the weights after step t0 + 2.
         weight_decay: lambda, lambda x weight is added to the gradient.
     """
 

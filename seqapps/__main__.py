@@ -1,0 +1,6 @@
+"""`python -m seqapps` is `seqapps`."""
+
+from seqapps.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""Recipes from beginning to end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+import seqapps
+from seqapps.engine.run_folder import RunFolder
+from seqapps.errors import DataError, RecipeError, RunError, TrainingError, UseError
+
+
+def weights(run):
+    return load_file(Path(run) / "model.safetensors")
+
+
+def assert_same_weights(a, b):
+    first, second = weights(a), weights(b)
+    assert first.keys() == second.keys()
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def curves(run):
+    """What the journal says of training, without times."""
+    events = [json.loads(line) for line in (Path(run) / "journal.jsonl").read_text(encoding="utf8").splitlines()]
+    timed = ("seconds", "evaluation_seconds")
+    return [{k: v for k, v in e.items() if k not in timed} for e in events if e["event"] == "evaluation"]
+
+
+def test_a_run_ends_with_everything_in_its_folder(folder):
+    run = seqapps.run("tiny.yaml")
+    assert run.path == Path("runs/tiny")
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {
+        ".lock", "recipe.yaml", "environment.json", "resources.json", "model.safetensors", "state.safetensors",
+        "journal.jsonl", "predictions.jsonl", "report.json", "report.html", "README.md",
+    }  # fmt: skip
+    page = run.read_json("report.json")
+    accuracy = page["metrics"]["accuracy"]
+    assert accuracy["value"] > 0.95
+    low, high = accuracy["interval"]
+    assert low <= accuracy["value"] <= high
+    assert page["baselines"].keys() == {"most_frequent_tag", "hidden_markov_model"}
+    assert page["training"]["stopped"] == "epochs"
+    assert len(page["training"]["curves"]) == 4
+    assert page["data"]["splits"]["test"]["sentences"] == 30
+    lines = (run / "predictions.jsonl").read_text(encoding="utf8").splitlines()
+    assert len(lines) == 30
+    assert json.loads(lines[0]).keys() == {"row", "tokens", "gold", "predicted", "probabilities"}
+    assert "<script src" not in (run / "report.html").read_text(encoding="utf8")
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(folder):
+    seqapps.run("tiny.yaml", output="a", settings=["training.epochs=1"])
+    seqapps.run("tiny.yaml", output="b", settings=["training.epochs=1"])
+    seqapps.run("tiny.yaml", output="c", settings=["training.epochs=1", "training.seed=2"])
+    assert_same_weights("a", "b")
+    assert Path("a/model.safetensors").read_bytes() == Path("b/model.safetensors").read_bytes()
+    assert Path("a/model.safetensors").read_bytes() != Path("c/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["model.encoder.cell=gru"],
+        ["model.encoder.cell=rnn"],
+        ["model.encoder.num_layers=2"],
+        ["model.encoder.bidirectional=false"],
+        ["model.head.crf=true"],
+        ["model.head.activation=sigmoid"],
+        ["model.embedder.characters.type=character_cnn"],
+        ["model.embedder.characters=null", "model.embedder.min_frequency=2"],
+        ["data.batching={sentences: 8, tokens: null}", "training.accumulate=2"],
+        ["training.optimizer={type: asgd, lr: 0.5}", "training.schedule=cosine"],
+        ["training.precision=bf16"],
+        ["training.kernels=reference"],
+        ["training.deterministic=true", "training.clip_value=0.1"],
+        ["training.stop={patience: 1, metric: macro_f1}", "training.evaluate_every=2"],
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_every_option_trains_and_reports(folder, settings):
+    run = seqapps.run("tiny.yaml", settings=["training.epochs=1", *settings])
+    assert 0 <= run.read_json("report.json")["metrics"]["accuracy"]["value"] <= 1
+
+
+def test_a_second_run_does_not_touch_the_first(folder):
+    seqapps.run("tiny.yaml", settings=["training.epochs=1"])
+    before = Path("runs/tiny/model.safetensors").read_bytes()
+    with pytest.raises(RunError, match=r"runs/tiny: there is a run already; --resume .* --overwrite"):
+        seqapps.run("tiny.yaml")
+    # A recipe that cannot start replaces nothing either.
+    Path("dev.txt").unlink()
+    with pytest.raises(DataError, match="dev.txt: no such file"):
+        seqapps.run("tiny.yaml", overwrite=True)
+    assert Path("runs/tiny/model.safetensors").read_bytes() == before
+
+
+def test_resuming_a_finished_run_says_so(folder, capsys):
+    seqapps.run("tiny.yaml", settings=["training.epochs=1"])
+    before = Path("runs/tiny/state.safetensors").stat().st_mtime_ns
+    seqapps.run("tiny.yaml", settings=["training.epochs=1"], resume=True)
+    assert "the run has finished; nothing to resume" in capsys.readouterr().err
+    assert Path("runs/tiny/state.safetensors").stat().st_mtime_ns == before
+
+
+def test_more_epochs_continue_as_if_they_had_been_asked_for_at_once(folder):
+    seqapps.run("tiny.yaml", output="whole")
+    seqapps.run("tiny.yaml", output="cut", settings=["training.epochs=2"])
+    seqapps.run("tiny.yaml", output="cut", resume=True)
+    assert curves("whole") == curves("cut")
+    assert_same_weights("whole", "cut")
+
+
+def test_stopping_out_of_turn_leaves_no_trace_in_a_resumed_run(folder):
+    # 6 steps an epoch: stopping at step 8 evaluates within an epoch, which must count neither for patience nor as best.
+    settings = ["training.stop={patience: 2}", "training.schedule={type: plateau, patience: 1}"]
+    seqapps.run("tiny.yaml", output="whole", settings=settings)
+    for steps in ("3", "8", "null"):
+        run = seqapps.run(
+            "tiny.yaml", output="cut", settings=[*settings, f"training.max_steps={steps}"], resume=steps != "3"
+        )
+        if steps != "null":
+            assert run.read_json("report.json")["training"]["steps"] == int(steps)
+    assert curves("whole") == curves("cut")
+    assert_same_weights("whole", "cut")
+
+
+def test_resuming_with_another_recipe_is_refused(folder):
+    seqapps.run("tiny.yaml", settings=["training.epochs=1"])
+    with pytest.raises(RunError, match=r"its recipe differs from this one \(here: .*hidden_size: 11"):
+        seqapps.run("tiny.yaml", settings=["training.epochs=1", "model.encoder.hidden_size=11"], resume=True)
+
+
+def test_resuming_on_changed_data_is_refused(folder):
+    seqapps.run("tiny.yaml", settings=["training.epochs=1"])
+    with Path("train.txt").open("a", encoding="utf8") as file:
+        file.write("the\tDET\n\n")
+    with pytest.raises(RunError, match="the data changed since it was started"):
+        seqapps.run("tiny.yaml", settings=["training.epochs=2"], resume=True)
+
+
+COMMAND = [sys.executable, "-m", "seqapps", "run", "tiny.yaml", "--set", "training.epochs=12"]
+SCHEDULE = ["--set", "training.schedule={type: plateau, decay: 0.5, patience: 1}", "--set", "training.save_every=0.01"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_resumes_on_the_identical_trajectory(folder, blow):
+    subprocess.run([*COMMAND, *SCHEDULE, "--output", "whole"], check=True, capture_output=True)
+    journal = Path("cut/journal.jsonl")
+    with subprocess.Popen([*COMMAND, *SCHEDULE, "--output", "cut"], stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not (journal.exists() and journal.read_text(encoding="utf8").count('"evaluation"') >= 2):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(blow)
+    assert (process.returncode == 0) == (blow == signal.SIGINT)
+    assert len(curves("cut")) < 12
+    subprocess.run([*COMMAND, *SCHEDULE, "--output", "cut", "--resume"], check=True, capture_output=True)
+    assert curves("whole") == curves("cut")
+    assert_same_weights("whole", "cut")
+
+
+def test_a_run_that_another_process_writes_is_refused_and_a_dead_ones_lock_is_not(folder):
+    holder = (
+        "import sys; from seqapps.engine.run_folder import RunFolder; "
+        "run = RunFolder('runs/tiny'); run.lock(); print('held', flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", holder], **pipes) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(RunError, match="runs/tiny: another process is writing this run"):
+            seqapps.run("tiny.yaml", settings=["training.epochs=1"])
+        process.kill()
+    seqapps.run("tiny.yaml", settings=["training.epochs=1"])
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_model(folder):
+    settings = [
+        "training.optimizer={type: sgd, lr: 1e30}",
+        "training.clip_norm=null",
+        "model.encoder.cell={type: rnn, nonlinearity: relu}",
+    ]
+    with pytest.raises(
+        TrainingError, match=r"step \d+: the (loss|gradient norm) is (nan|inf) in the batch of training rows \d+"
+    ):
+        seqapps.run("tiny.yaml", settings=settings)
+    assert '"failure"' in Path("runs/tiny/journal.jsonl").read_text(encoding="utf8")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        (["model.head.type=taging"], RecipeError, r"unknown head 'taging'; did you mean 'tagging'\?"),
+        (["model.encoder.hiden_size=3"], RecipeError, r"unknown field 'hiden_size'"),
+        (["training.epochs=many"], RecipeError, r"expected .*int.*'many'"),
+        (["data.source.train=nothing.txt"], DataError, "nothing.txt: no such file; looked for"),
+        (["evaluation.splits=[tset]"], DataError, r"has no split 'tset'; did you mean 'test'\?"),
+        (["training.device=cuda:7"], UseError, r"training.device: 'cuda:7' is not there, this machine has"),
+        (["training.precision=fp16"], UseError, "fp16 needs a CUDA device"),
+        (["training.stop={patience: 1, metric: f1}"], UseError, r"training.stop.metric: 'f1' is not measured here"),
+        (["model.freeze=['embeder.*']"], UseError, r"model.freeze: 'embeder.\*' matches no parameter"),
+        (["model.freeze=['*']"], UseError, "nothing is left to train"),
+        (["model.head.column=tags"], DataError, "no column 'tags'"),
+    ],
+)
+def test_wrong_recipes_say_what_is_wrong_before_anything_is_written(folder, settings, error, message):
+    with pytest.raises(error, match=message) as caught:
+        seqapps.run("tiny.yaml", settings=settings)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    assert not os.path.exists("runs")
+
+
+def test_frozen_parameters_keep_their_values(folder):
+    seqapps.run("tiny.yaml", output="free", settings=["training.epochs=1"])
+    seqapps.run("tiny.yaml", output="frozen", settings=["training.epochs=1", "model.freeze=['embedder.*']"])
+    seqapps.run("tiny.yaml", output="again", settings=["training.epochs=2", "model.freeze=['embedder.*']"])
+    name = "embedder.table.weight"
+    assert (weights("frozen")[name] == weights("again")[name]).all()
+    assert (weights("free")[name] != weights("frozen")[name]).any()
+    assert "parameters are frozen" in json.dumps(RunFolder("frozen").read_json("environment.json")["notes"])
+
+
+def test_another_runs_parts_are_a_start_and_rows_are_matched_by_symbol(folder):
+    seqapps.run("tiny.yaml", output="first", settings=["training.epochs=1"])
+    text = Path("train.txt").read_text(encoding="utf8")
+    Path("train.txt").write_text(text.replace("cat", "zebra"), encoding="utf8")  # "cat" leaves, "zebra" comes
+    settings = ["model.init_from={run: first}", "training.optimizer={type: sgd, lr: 1e-30}", "training.epochs=1"]
+    run = seqapps.run("tiny.yaml", output="second", settings=settings)
+    before, after = weights("first"), weights("second")
+    old, new = (
+        RunFolder(r).read_json("resources.json")["vocabularies"]["tokens"]["symbols"] for r in ("first", "second")
+    )
+    assert "zebra" in new
+    assert "cat" not in new
+    for word in ("dog", "the"):
+        row = before["embedder.table.weight"][old.index(word)]
+        assert (row == after["embedder.table.weight"][new.index(word)]).all()
+    weight = "encoder.layers.0.0.recurrent.weight"
+    assert (before[weight] == after[weight]).all()
+    assert (before["head.output.weight"] != after["head.output.weight"]).any()
+    assert "matched by symbol" in json.dumps(run.read_json("environment.json")["notes"])
+
+
+def test_parts_of_other_sizes_are_refused_by_name(folder):
+    seqapps.run("tiny.yaml", output="first", settings=["training.epochs=1"])
+    with pytest.raises(UseError, match=r"model.init_from: encoder.layers.0.0.* has shape .* in .*first, .* here"):
+        seqapps.run("tiny.yaml", settings=["model.init_from={run: first}", "model.encoder.hidden_size=11"])
+
+
+def test_pretrained_vectors_start_the_rows_of_their_words(folder):
+    numbers = " ".join(["0.25"] * 12)
+    Path("words.vec").write_text(f"2 12\ncat {numbers}\nunheard {numbers}\n", encoding="utf8")
+    settings = ["model.embedder.vectors=words.vec", "model.freeze=['embedder.table.weight']", "training.epochs=1"]
+    seqapps.run("tiny.yaml", output="some", settings=settings)
+    seqapps.run("tiny.yaml", output="all", settings=[*settings, "model.embedder.vectors_words=all"])
+    for name, words in (("some", ["cat"]), ("all", ["cat", "unheard"])):
+        symbols = RunFolder(name).read_json("resources.json")["vocabularies"]["tokens"]["symbols"]
+        assert ("unheard" in symbols) == (name == "all")
+        for word in words:
+            assert weights(name)["embedder.table.weight"][symbols.index(word)].tolist() == [0.25] * 12
+
+
+def test_a_contested_or_unknown_label_is_told_and_counts_as_an_error(folder, capsys):
+    with Path("test.txt").open("a", encoding="utf8") as file:
+        file.write("the\tQQQ\n\n")
+    page = seqapps.run("tiny.yaml", settings=["training.epochs=1"]).read_json("report.json")
+    message = "1 label of pos_tags in test never seen in training (QQQ; 1 tokens): they count as errors"
+    assert message in page["data"]["notes"]
+    assert message in capsys.readouterr().err
