@@ -20,7 +20,7 @@ from benchmarks.tagging_speed.verify import verify
 SYNTHETIC = "{type: columns, names: [tokens, pos_tags], scheme: none, train: synthetic.txt}"
 
 
-def _options(_: click.Context, __: click.Parameter, settings: tuple[str, ...]) -> Options:
+def _options(context: click.Context, parameter: click.Parameter, settings: tuple[str, ...]) -> Options:
     defaults, given = dataclasses.asdict(Options()), {}
     for setting in settings:
         name, _, value = setting.partition("=")

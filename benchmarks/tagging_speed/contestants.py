@@ -55,5 +55,6 @@ def make(name: str, setting: Setting) -> Contestant:
         return Seqapps(setting.recipe, setting.data_root)
     from benchmarks.tagging_speed import plain
 
-    contestant = {COMMON: plain.CommonPractice, TIGHT: plain.TightLoop}[name]
-    return contestant(setting.corpus, setting.options)
+    if name == TIGHT:
+        return plain.TightLoop(setting.corpus, setting.options)
+    return plain.CommonPractice(setting.corpus, setting.options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class CommonPractice:
     def weights(self) -> Weights:
         return dict(self.model.named_parameters())
 
-    def steps(self) -> Iterator[Done]:
+    def steps(self) -> Generator[Done, None, None]:
         model, dropout = self.model, self.options.dropout
         for rows in endless(self.batches):
             words, labels = [self.words[i] for i in rows], [self.labels[i] for i in rows]
@@ -158,7 +158,7 @@ class TightLoop:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
-    def steps(self) -> Iterator[Done]:
+    def steps(self) -> Generator[Done, None, None]:
         for rows in endless(self.batches):
             batch = self.collate(rows)
             loss = self.loss(batch)

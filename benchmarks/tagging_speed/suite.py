@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class Seqapps:
         self.loop.sampler = batches  # type: ignore[assignment]
 
     def weights(self) -> Weights:
-        model = self.loop.model
+        model: Any = self.loop.model
         named = {"embedding.weight": model.embedder.table.weight}
         for layer, directions in enumerate(model.encoder.layers):
             for cell, suffix in zip(directions, ("", "_reverse"), strict=True):
@@ -100,7 +101,7 @@ class Seqapps:
                         named[f"lstm.{name}_{of}_l{layer}{suffix}"] = parameter
         return named | {f"output.{name}": p for name, p in model.head.output.named_parameters()}
 
-    def steps(self) -> Iterator[Done]:
+    def steps(self) -> Generator[Done, None, None]:
         with self.arithmetic.active():
             for step in train(self.loop):
                 yield Done(step.tokens, step.loss)

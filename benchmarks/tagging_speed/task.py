@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -89,7 +89,7 @@ class Contestant(Protocol):
 
     batches: Batches
 
-    def steps(self) -> Iterator[Done]:
+    def steps(self) -> Generator[Done, None, None]:
         """Train on and on, yielding after every optimizer step."""
         ...
 
