@@ -46,7 +46,12 @@ class Resources:
     @property
     def token_column(self) -> str:
         """The column that holds the input's tokens."""
-        return next(request.column for request in self.requests.values() if request.level != "label")
+        return self.input_columns[0]
+
+    @property
+    def input_columns(self) -> list[str]:
+        """The columns that the model reads, that of the tokens first; what it predicts is not among them."""
+        return list(dict.fromkeys(request.column for request in self.requests.values() if request.level != "label"))
 
     @classmethod
     def build(

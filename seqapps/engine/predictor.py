@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Literal, NamedTuple
 
 from seqapps.data.batch import Rows
@@ -31,10 +31,17 @@ _TOKENS = 8192  # positions of a batch
 
 
 class Example(NamedTuple):
-    """Something to predict for: its tokens, and what its line or block held, for writing it back."""
+    """Something to predict for.
+
+    Attributes:
+        tokens: what is labelled.
+        original: what its line or block held, for writing it back.
+        others: further columns that the model reads, each as long as `tokens`.
+    """
 
     tokens: list[str]
     original: Any = None
+    others: Mapping[str, list[str]] = MappingProxyType({})
 
 
 class Prediction(NamedTuple):
@@ -94,8 +101,11 @@ class Predictor:
         filled = [i for i, example in enumerate(chunk) if example.tokens]
         if not filled:
             return predictions
-        column = _form_column([chunk[i].tokens for i in filled])
-        split = IndexedSplit({self.resources.token_column: column}, self.resources, "input")
+        first, *others = self.resources.input_columns
+        columns = {first: _form_column([chunk[i].tokens for i in filled])}
+        for name in others:
+            columns[name] = _form_column([_column(chunk[i], name) for i in filled])
+        split = IndexedSplit(columns, self.resources, "input")
         with evaluating(self.model):
             for rows in sorted_batches(split.lengths, Batching(tokens=_TOKENS)):
                 found = self.model.predict(split.batch(rows).to(self.device))
@@ -126,7 +136,8 @@ class Predictor:
             raise DataError(f"{where}: not JSON ({error}); give one JSON object a line") from None
         tokens = value.get("tokens") if isinstance(value, dict) else None
         if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
-            return Example(tokens, value)
+            others = {name: value[name] for name in self.resources.input_columns[1:] if name in value}
+            return Example(tokens, value, others)
         if isinstance(value, dict) and isinstance(value.get("text"), str):
             return Example(self.tokenizer.tokenize(value["text"]), value)
         raise DataError(f'{where}: expected {{"tokens": ["...", ...]}} or {{"text": "..."}}')
@@ -161,6 +172,16 @@ def _check_components(folder: RunFolder) -> None:
             )
 
 
+def _column(example: Example, name: str) -> list[str]:
+    """A further input column of an example; DataError if it is not there or not as long as the tokens."""
+    found = example.others.get(name)
+    if found is None:
+        raise DataError(f"the model reads {name!r} beside the tokens; give it in json lines or CoNLL-U (--format)")
+    if len(found) != len(example.tokens):
+        raise DataError(f"{len(example.tokens)} tokens, {len(found)} {name} in {' '.join(example.tokens[:8])!r}; give one each")
+    return found
+
+
 def _form_column(sentences: list[list[str]]) -> FormColumn:
     numbers: dict[str, int] = {}
     rows = [[numbers.setdefault(token, len(numbers)) for token in tokens] for tokens in sentences]
@@ -181,12 +202,17 @@ def _decoded(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
 
 def _read_conllu(lines: Iterator[tuple[int, str]], name: str) -> Iterator[Example]:
     block: list[str] = []
-    tokens: list[str] = []
+    words: list[list[str]] = []
+
+    def example() -> Example:
+        others = {column: [word[index] for word in words] for column, index in _CONLLU_COLUMN.items()}
+        return Example([word[1] for word in words], block, others)
+
     for number, line in lines:
         if not line.strip():
             if block:
-                yield Example(tokens, block)
-            block, tokens = [], []
+                yield example()
+            block, words = [], []
             continue
         block.append(line)
         if line.startswith("#"):
@@ -195,9 +221,9 @@ def _read_conllu(lines: Iterator[tuple[int, str]], name: str) -> Iterator[Exampl
         if len(columns) != 10:
             raise DataError(f"{name}:{number}: {len(columns)} columns, expected 10; is a tab missing?")
         if columns[0].isdigit():
-            tokens.append(columns[1])
+            words.append(columns)
     if block:
-        yield Example(tokens, block)
+        yield example()
 
 
 _CONLLU_COLUMN = {"pos_tags": 3, "upos": 3, "xpos": 4}

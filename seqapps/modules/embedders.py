@@ -17,7 +17,7 @@ from seqapps.recipe.spec import Spec
 if TYPE_CHECKING:
     from seqapps.data.vectors import Vectors
 
-__all__ = ["TokenEmbedder"]
+__all__ = ["ConcatenatedEmbedder", "TokenEmbedder"]
 
 
 class TokenEmbedder(nn.Module):
@@ -105,3 +105,41 @@ class TokenEmbedder(nn.Module):
             spelled, _ = self.characters(batch)
             x = torch.cat([x, spelled.transpose(0, 1)], -1)
         return x.transpose(0, 1), field.lengths
+
+
+class ConcatenatedEmbedder(nn.Module):
+    """Several embedders of the same positions side by side: words, their tags, their characters.
+
+        embedder:
+          type: concatenated
+          parts:
+            - {type: tokens, size: 100}
+            - {type: tokens, column: pos_tags, size: 20}
+
+    The first part's column is what is labelled; a model with further input columns needs them when it predicts, too.
+
+    Fields:
+        parts: the embedders, in the order of their features.
+    """
+
+    def __init__(
+        self,
+        vocabularies: Mapping[str, Vocabulary],
+        /,
+        *,
+        parts: list[Annotated[Spec, "embedders"]],
+    ):
+        super().__init__()
+        self.parts = nn.ModuleList(part.build(vocabularies=vocabularies) for part in parts)
+        self.output_size = sum(part.output_size for part in self.parts)
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """There is something to concatenate."""
+        return [] if fields["parts"] else [("parts", "parts is empty, expected at least one embedder")]
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, T, output_size), laid out time first, and lengths (B,)."""
+        embedded = [part(batch) for part in self.parts]
+        x = torch.cat([vectors.transpose(0, 1) for vectors, _ in embedded], -1)
+        return x.transpose(0, 1), embedded[0][1]
