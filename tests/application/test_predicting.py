@@ -1,0 +1,176 @@
+"""Prediction from a run folder: Python, files, formats, wrong input."""
+
+import io
+import json
+import tracemalloc
+
+import pytest
+
+import seqapps
+from seqapps.application import evaluate
+from seqapps.engine.predictor import Example
+from seqapps.errors import DataError, RunError, UseError
+
+
+@pytest.fixture
+def tagger(folder):
+    return seqapps.load(seqapps.run("tiny.yaml").path)
+
+
+def read(tagger, data, format="text"):
+    return list(tagger.stream(tagger.read(io.BytesIO(data), format, "input")))
+
+
+def test_texts_and_token_lists_are_tagged_in_order(tagger):
+    a, b, empty = tagger.predict(["the cat sees", ["a", "dog"], ""])
+    assert a.labels == ["DET", "NOUN", "VERB"]
+    assert b.labels == ["DET", "NOUN"]
+    assert len(a.probabilities) == 3
+    assert all(0 < p <= 1 for p in a.probabilities)
+    assert (empty.tokens, empty.labels) == ([], [])
+
+
+def test_one_text_is_not_taken_for_a_list_of_characters(tagger):
+    with pytest.raises(TypeError, match=r"write predict\(\[text\]\)"):
+        tagger.predict("the cat sees")
+
+
+def test_batches_and_windows_do_not_change_a_prediction(tagger):
+    sentences = [["the", "cat", "sees"] * (1 + i % 7) for i in range(50)]
+    together = tagger.predict(sentences)
+    alone = [tagger.predict([sentence])[0] for sentence in sentences]
+    narrow = list(tagger.stream((Example(s) for s in sentences), window=3))
+    for a, b, c in zip(together, alone, narrow, strict=True):
+        assert a.labels == b.labels == c.labels
+        assert a.probabilities == pytest.approx(b.probabilities, abs=1e-5)
+
+
+def test_text_keeps_its_lines_empty_ones_too(tagger):
+    found = read(tagger, b"the cat sees\r\n\n  \na dog\n")
+    assert [tagger.write(p, "text") for p in found] == ["the/DET cat/NOUN sees/VERB\n", "\n", "\n", "a/DET dog/NOUN\n"]
+
+
+def test_json_lines_keep_what_else_was_in_them(tagger):
+    lines = [{"tokens": ["the", "cat"], "id": 7}, {"text": "a dog"}]
+    found = read(tagger, "\n".join(map(json.dumps, lines)).encode(), "jsonl")
+    first, second = (json.loads(tagger.write(p, "jsonl")) for p in found)
+    assert (first["id"], first["pos_tags"]) == (7, ["DET", "NOUN"])
+    assert (second["text"], second["tokens"], second["pos_tags"]) == ("a dog", ["a", "dog"], ["DET", "NOUN"])
+
+
+CONLLU = """# sent_id = 1
+1-2\tthecat\t_\t_\t_\t_\t_\t_\t_\t_
+1\tthe\t_\t_\t_\t_\t0\troot\t_\t_
+2\tcat\t_\t_\t_\t_\t1\tdep\t_\tSpaceAfter=No
+2.1\tghost\t_\t_\t_\t_\t_\t_\t_\t_
+
+1\tsees\t_\t_\t_\t_\t0\troot\t_\t_
+"""
+
+
+def test_conllu_comes_back_with_its_tags_filled_in(tagger):
+    found = read(tagger, CONLLU.encode(), "conllu")
+    written = "".join(tagger.write(p, "conllu") for p in found)
+    expected = CONLLU.replace("1\tthe\t_\t_", "1\tthe\t_\tDET").replace("2\tcat\t_\t_", "2\tcat\t_\tNOUN")
+    assert written == expected.replace("1\tsees\t_\t_", "1\tsees\t_\tVERB") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "format", "message"),
+    [
+        (b"fine\n\xff\xfe\n", "text", "input:2: byte 1 is 0xff, not UTF-8; convert the file"),
+        (b'{"tokens": "the cat"}\n', "jsonl", 'input:1: expected {"tokens"'),
+        (b"{oops\n", "jsonl", "input:1: not JSON"),
+        (b"1\tthe\n", "conllu", "input:1: 2 columns, expected 10"),
+    ],
+)
+def test_input_that_does_not_fit_is_named_by_line(tagger, data, format, message):
+    with pytest.raises(DataError) as caught:
+        read(tagger, data, format)
+    assert message in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_line_of_a_hundred_thousand_tokens_is_tagged(tagger):
+    (found,) = read(tagger, b"the cat sees " * 33_334)
+    assert len(found.labels) == 100_002
+    assert found.labels[:3] == ["DET", "NOUN", "VERB"]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_input(tagger):
+    def peak(lines):
+        tracemalloc.start()
+        for prediction in tagger.stream(tagger.read(io.BytesIO(b"the cat sees\n" * lines), "text"), window=100):
+            tagger.write(prediction, "text")
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest - 13 * lines  # the input itself
+
+    assert peak(4000) < 1.5 * peak(1000)
+
+
+def test_a_split_or_a_file_is_measured_as_the_report_did(tagger):
+    page = tagger.folder.read_json("report.json")
+    assert evaluate(tagger.folder.path)["metrics"]["accuracy"] == page["metrics"]["accuracy"]
+    assert evaluate(tagger.folder.path, file="test.txt")["metrics"] == page["metrics"]
+    assert evaluate(tagger.folder.path, split="validation")["split"] == "validation"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"split": "tset"}, DataError, "no split 'tset'; did you mean 'test'"),
+        ({"file": "nothing.txt"}, DataError, "nothing.txt: no such file"),
+        ({"file": "test.txt", "split": "test"}, UseError, "a split or a file"),
+    ],
+)
+def test_what_cannot_be_measured_says_so(tagger, given, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(tagger.folder.path, **given)
+
+
+def test_loading_what_is_no_run_says_so(folder):
+    with pytest.raises(RunError, match="elsewhere: no run here"):
+        seqapps.load("elsewhere")
+
+
+def test_a_run_of_a_plugin_that_is_gone_names_the_command(tagger):
+    environment = tagger.folder.read_json("environment.json")
+    environment["components"].append({"kind": "cells", "name": "mgu", "distribution": "seqapps-mgu", "version": "0.2.0"})
+    tagger.folder.write_json("environment.json", environment)
+    with pytest.raises(RunError, match=r"cell 'mgu' comes from seqapps-mgu 0.2.0, .* pip install seqapps-mgu==0.2.0"):
+        seqapps.load(tagger.folder.path)
+
+
+def test_a_damaged_model_file_says_so(tagger):
+    tagger.folder.write_text("model.safetensors", "rubbish")
+    with pytest.raises(RunError, match="the file is damaged"):
+        seqapps.load(tagger.folder.path)
+
+
+def test_a_crf_and_sigmoids_predict_from_their_folders_too(folder):
+    for settings in (["model.head.crf=true"], ["model.head.activation=sigmoid"]):
+        run = seqapps.run("tiny.yaml", settings=settings, overwrite=True)
+        assert seqapps.load(run.path).predict(["the cat sees"])[0].labels == ["DET", "NOUN", "VERB"]
+
+
+def test_a_model_with_further_input_columns_reads_them_when_it_predicts(folder):
+    lines = ["\t".join([*line.split("\t"), str(len(line) % 3)]) if line else "" for line in (folder / "train.txt").read_text().split("\n")]
+    (folder / "three.txt").write_text("\n".join(lines), encoding="utf8")
+    files = "train: three.txt, validation: three.txt, test: three.txt"
+    settings = [
+        f"data.source={{type: columns, names: [tokens, pos_tags, upos], separator: tab, {files}}}",
+        "model.embedder={type: concatenated, parts: [{type: tokens, size: 8}, {type: tokens, column: upos, size: 3}]}",
+        "training.epochs=1",
+    ]
+    tagger = seqapps.load(seqapps.run("tiny.yaml", output="two", settings=settings).path)
+    (found,) = read(tagger, json.dumps({"tokens": ["the", "cat"], "upos": ["1", "2"]}).encode(), "jsonl")
+    (other,) = read(tagger, json.dumps({"tokens": ["the", "cat"], "upos": ["0", "1"]}).encode(), "jsonl")
+    assert found.probabilities != other.probabilities
+    (conllu,) = read(tagger, b"1\tthe\t_\t1\t_\t_\t_\t_\t_\t_\n2\tcat\t_\t2\t_\t_\t_\t_\t_\t_\n\n", "conllu")
+    assert conllu.probabilities == pytest.approx(found.probabilities)
+    with pytest.raises(DataError, match="the model reads 'upos' beside the tokens"):
+        read(tagger, b"the cat\n")
+    with pytest.raises(DataError, match="2 tokens, 1 upos in 'the cat'"):
+        read(tagger, json.dumps({"tokens": ["the", "cat"], "upos": ["1"]}).encode(), "jsonl")
