@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.tagging_speed.task import POOL, Batches, Corpus, Done, Options, Weights
-from seqapps.application.running import _fit, _new_model
+from seqapps.application.running import new_fit, new_model
 from seqapps.data.dataset import column_of_lists
 from seqapps.data.sources.source import Places
 from seqapps.engine.assembly import load_splits, open_data
@@ -79,8 +79,8 @@ class Seqapps:
         self.arithmetic = resolve_arithmetic(checked.training, resolve_device(checked.training.device))
         with self.arithmetic.active():
             data = open_data(checked, places)
-            model, _ = _new_model(checked, data, self.arithmetic, places)
-            self.loop = _fit(checked, data, model, self.arithmetic, RunFolder(recipe.parent / "run")).loop
+            model, _ = new_model(checked, data, self.arithmetic, places)
+            self.loop = new_fit(checked, data, model, self.arithmetic, RunFolder(recipe.parent / "run")).loop
         model.train()
 
     @property

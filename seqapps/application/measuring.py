@@ -28,7 +28,8 @@ def evaluate(
 
     Args:
         split: name of a split; none and no file = the first of the recipe's evaluation splits.
-        file: read as the recipe's source reads its files, or by its ending: .conllu, .jsonl, .json, .csv, .tsv, .parquet.
+        file: read as the recipe's source reads its files, or by its ending: .conllu, .jsonl, .json, .csv, .tsv,
+            .parquet.
 
     Returns:
         {"name", "task", "headline", "split", "metrics"}, metrics as in report.json.

@@ -44,8 +44,9 @@ def plan(recipe: PathLike, *, settings: Sequence[str] = (), data_root: PathLike 
     With the data at hand sizes are real, otherwise vocabulary sizes are symbols such as |tokens|.
 
     Returns:
-        {"recipe": complete YAML, "origins": {field: where it was given}, "data": {split: sizes} or None, "missing": [...],
-        "parameters": [{"name", "shape", "count"}], "total": int or text, "steps_per_epoch", "memory": bytes by purpose}.
+        {"recipe": complete YAML, "origins": {field: where it was given}, "data": {split: sizes} or None, "missing":
+        [...], "parameters": [{"name", "shape", "count"}], "total": int or text, "steps_per_epoch", "memory": bytes by
+        purpose}.
     """
     path = Path(recipe)
     checked = load_recipe(path, settings)
@@ -84,7 +85,7 @@ def _measured(recipe: Recipe, data: OpenedData) -> dict[str, Any]:
 
 
 def _memory(recipe: Recipe, data: OpenedData, model: Model) -> dict[str, int]:
-    """Bytes: weights, gradients, the optimizer's state, and what the largest batch keeps for the backward pass, measured."""
+    """Bytes: weights, gradients, optimizer state, and what the largest batch keeps for the backward pass, measured."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     optimizer = recipe.training.optimizer.build(parameters=model.parameters())
     train = data.splits["train"]

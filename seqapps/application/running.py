@@ -26,11 +26,12 @@ from seqapps.engine.run_folder import RunFolder
 from seqapps.engine.training import Clipping, Loop, Position
 from seqapps.engine.transfer import start_from
 from seqapps.errors import RunError, UseError
+from seqapps.modules.embedders import TokenEmbedder
 from seqapps.recipe import dump_recipe, load_recipe
 from seqapps.recipe.recipe import Recipe
 from seqapps.recipe.spec import Spec
 
-__all__ = ["load", "run"]
+__all__ = ["load", "new_fit", "new_model", "run"]
 
 PathLike = str | os.PathLike[str]
 
@@ -54,7 +55,8 @@ def run(
         output: the run folder; none = runs/<name of the recipe>.
         settings: "training.seed=2" and the like, on top of the file.
         data_root: where relative data files are looked for first.
-        resume: go on with the run that is in `output`, on the trajectory on which it was; if it has finished, that is that.
+        resume: go on with the run that is in `output`, on the trajectory on which it was; if it has finished, that is
+            that.
         overwrite: replace the run that is in `output`, once the new one is ready to start.
 
     Raises:
@@ -79,8 +81,8 @@ def run(
         data = open_data(checked, places)
         if resuming:
             _check_fingerprints(folder, data)
-        model, notes = _new_model(checked, data, arithmetic, places)
-        fit = _fit(checked, data, model, arithmetic, folder)
+        model, notes = new_model(checked, data, arithmetic, places)
+        fit = new_fit(checked, data, model, arithmetic, folder)
         with _locked(folder):
             if resuming:
                 fit.resume()
@@ -103,8 +105,8 @@ def _check_resumable(folder: RunFolder, recipe: Recipe) -> None:
         ours, theirs = dump_recipe(same).splitlines(), dump_recipe(before).splitlines()
         differing = next((a for a, b in zip(ours, theirs, strict=False) if a != b), "")
         raise RunError(
-            f"{folder.path}: its recipe differs from this one (here: {differing.strip()!r}); resume with the recipe it was "
-            "started with, or give another --output"
+            f"{folder.path}: its recipe differs from this one (here: {differing.strip()!r}); resume with the recipe "
+            "it was started with, or give another --output"
         )
     if not folder.has("state.safetensors") and not folder.has("resources.json"):
         raise RunError(f"{folder.path}: stopped before it began; run it with --overwrite")
@@ -126,14 +128,14 @@ def _check_fingerprints(folder: RunFolder, data: OpenedData) -> None:
         raise RunError(f"{folder.path}: the data changed since it was started (split {changed[0]!r}); start a new run")
 
 
-def _new_model(recipe: Recipe, data: OpenedData, arithmetic: Arithmetic, places: Places) -> tuple[Model, list[str]]:
+def new_model(recipe: Recipe, data: OpenedData, arithmetic: Arithmetic, places: Places) -> tuple[Model, list[str]]:
     """The model as training begins with it, on its device; everything random follows from the recipe's seed."""
     torch.manual_seed(recipe.training.seed)
     model = build_model(recipe.model, data.resources.vocabularies, recipe.training.kernels)
     notes = []
     for key, vectors in data.vectors.items():
         for module in model.modules():
-            if hasattr(module, "load_vectors") and module.column == key:
+            if isinstance(module, TokenEmbedder) and module.column == key:
                 found = module.load_vectors(data.resources.vocabularies[key], vectors)
                 notes.append(
                     f"{found} of {len(data.resources.vocabularies[key])} words of {key} start from pretrained vectors"
@@ -155,7 +157,7 @@ def _relative_run(name: str, places: Places) -> Path:
     return beside if beside.exists() else Path(name)
 
 
-def _fit(recipe: Recipe, data: OpenedData, model: Model, arithmetic: Arithmetic, folder: RunFolder) -> Fit:
+def new_fit(recipe: Recipe, data: OpenedData, model: Model, arithmetic: Arithmetic, folder: RunFolder) -> Fit:
     training = recipe.training
     train = data.splits["train"]
     sampler = BatchSampler(train.lengths, recipe.data.batching, training.seed)

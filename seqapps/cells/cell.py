@@ -20,9 +20,9 @@ State: TypeAlias = tuple[Tensor, ...]
 class Cell(nn.Module, abc.ABC):
     """One step of a recurrent layer: state in, state out; nothing is remembered in the cell.
 
-    A subclass sets `gates` (blocks of `hidden_size` that the input is projected to) and `states` (tensors in its state), and
-    writes `step`. Options may change them per instance: set them before calling `super().__init__`. Recipe fields are
-    keyword-only parameters of the constructor; `bias` is one that every cell passes on.
+    A subclass sets `gates` (blocks of `hidden_size` that the input is projected to) and `states` (tensors in its
+    state), and writes `step`. Options may change them per instance: set them before calling `super().__init__`. Recipe
+    fields are keyword-only parameters of the constructor; `bias` is one that every cell passes on.
 
         class MinimalGatedUnit(Cell):
             gates = 2
@@ -70,7 +70,7 @@ class Cell(nn.Module, abc.ABC):
         """One step: (B, gates x H) and the state before it -> output (B, output_size) and the state after it."""
 
     def initial_state(self, batch_size: int) -> State:
-        """Zeros. This alone defines the shapes of a state: each tensor (batch_size, H) unless a subclass says otherwise."""
+        """Zeros. This alone defines the shapes of a state: tensors (batch_size, H) unless a subclass says otherwise."""
         zeros = self.input_projection.weight.new_zeros(batch_size, self.hidden_size)
         return (zeros,) * self.states
 
@@ -82,8 +82,8 @@ class Cell(nn.Module, abc.ABC):
 class PointwiseCell(Cell):
     """A cell whose step is one recurrent matrix and then a pointwise rule.
 
-    `pointwise(projected, recurrent, state)` combines W x + b, U h + d (both (B, gates x H)) and the old state, element by
-    element; it must neither mix rows nor hidden units. Per-channel parameters (peepholes, scales) are allowed.
+    `pointwise(projected, recurrent, state)` combines W x + b, U h + d (both (B, gates x H)) and the old state, element
+    by element; it must neither mix rows nor hidden units. Per-channel parameters (peepholes, scales) are allowed.
     """
 
     def __init__(self, input_size: int, hidden_size: int, /, *, bias: bool = True):

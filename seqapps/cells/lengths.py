@@ -84,7 +84,7 @@ class Lengths:
 
 
 class _Permute(torch.autograd.Function):
-    """Rows in the order of an involution: the gradient is permuted the same way, which is cheaper than a scatter-add."""
+    """Rows in the order of an involution: the gradient is permuted the same way, cheaper than a scatter-add."""
 
     @staticmethod
     def forward(ctx, x: Tensor, order: Tensor) -> Tensor:  # type: ignore[no-untyped-def]

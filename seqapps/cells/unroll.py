@@ -43,15 +43,16 @@ def unroll(
 ) -> tuple[Tensor, State | None]:
     """Run `cell` over time, each sequence to its own length.
 
-    Outputs on padding are zero, and what x holds there, NaN included, matters neither to values nor to gradients. A final
-    state is the one after a sequence's last token. With `reverse` each sequence is read from its last token to its first,
-    and outputs[t] still belongs to x[t].
+    Outputs on padding are zero, and what x holds there, NaN included, matters neither to values nor to gradients. A
+    final state is the one after a sequence's last token. With `reverse` each sequence is read from its last token to
+    its first, and outputs[t] still belongs to x[t].
 
     Args:
         x: (T, B, E) float, time first.
         state: as `cell.initial_state(B)`; None = that.
         lengths: (B,) int64, 1 <= lengths[b] <= T.
-        kernels: "reference" = step by step; "auto" = the first registered kernel that supports the cell; else a kernel's name.
+        kernels: "reference" = step by step; "auto" = the first registered kernel that supports the cell; else a
+            kernel's name.
         final: False if the final state is not needed, which can save time; it is then None.
 
     Returns:
@@ -83,7 +84,10 @@ def unroll_steps(cell: Cell, x: Tensor, state: State, lengths: Lengths, final: b
     outputs = []
     for t, projected in enumerate(cell.project(x).unbind(0)):
         output, new = cell.step(projected, state)
-        state = new if lengths.equal else tuple(map(lambda n, s, t=t: _keep(lengths.mask[t], n, s), new, state))
+        if lengths.equal:
+            state = new
+        else:
+            state = tuple(_keep(lengths.mask[t], after, before) for after, before in zip(new, state, strict=True))
         outputs.append(output)
     return torch.stack(outputs), state
 
@@ -94,7 +98,7 @@ def _keep(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 @cache
 def kernels_named(name: str) -> tuple[Kernel, ...]:
-    """The kernels to be tried for a value of `training.kernels`, in order. Raises ComponentError for an unknown name."""
+    """The kernels to be tried for a value of `training.kernels`, in order. ComponentError for an unknown name."""
     known = registry("kernels")
     if name == "reference":
         return ()

@@ -16,8 +16,8 @@ __all__ = ["Batch", "Field", "Rows"]
 class Field(NamedTuple):
     """One column of a batch.
 
-    `values` (B, T) int64, padded with 0; `lengths` (B,) int64, always on the CPU. A character field has `forms` too: each
-    distinct token of the batch once, values (U, C), lengths (U,); its own values say which of the U a position is.
+    `values` (B, T) int64, padded with 0; `lengths` (B,) int64, always on the CPU. A character field has `forms` too:
+    each distinct token of the batch once, values (U, C), lengths (U,); its own values say which of the U a position is.
     """
 
     values: Tensor

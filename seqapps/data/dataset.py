@@ -60,7 +60,8 @@ def prepare_split(
 
     Args:
         columns: what the task needs.
-        renamed: the recipe's `data.columns`, task's name -> source's name; otherwise a column of that name, or of one of
+        renamed: the recipe's `data.columns`, task's name -> source's name; otherwise a column of that name, or of one
+            of
             its `ALIASES`, is taken.
         limit: keep only the first so many rows.
 

@@ -36,7 +36,8 @@ class Resources:
     Attributes:
         requests: key -> what a component asked for.
         vocabularies: key -> its symbols.
-        frequencies: column of tokens -> training frequency of every form, as it is spelt, whatever a vocabulary leaves out.
+        frequencies: column of tokens -> training frequency of every form, as it is spelt, whatever a vocabulary leaves
+            out.
     """
 
     requests: dict[str, Request]

@@ -15,8 +15,8 @@ PAD, UNK = "<pad>", "<unk>"
 class Vocabulary:
     """A list of symbols, their numbers and how often each was seen in training.
 
-    Specials come first: `<pad>` is 0 and `<unk>` is 1 where there are any. A label vocabulary has none, its numbers start
-    with its first label. A special's spelling in the data ("<unk>" in PTB) is the special.
+    Specials come first: `<pad>` is 0 and `<unk>` is 1 where there are any. A label vocabulary has none, its numbers
+    start with its first label. A special's spelling in the data ("<unk>" in PTB) is the special.
 
     Args:
         symbols: specials first, then the symbols in order.

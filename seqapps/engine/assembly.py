@@ -25,6 +25,7 @@ from seqapps.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
     from seqapps.data.vectors import Vectors
 
 __all__ = ["OpenedData", "fingerprint", "freeze", "open_data", "requests_of"]
@@ -137,7 +138,10 @@ def fingerprint(columns: Mapping[str, FormColumn]) -> str:
 
 
 def freeze(model: Model, patterns: Iterable[str]) -> int:
-    """Stop training the parameters whose names match; returns how many numbers that is. UseError if a pattern matches none."""
+    """Stop training the parameters whose names match; returns how many numbers that is.
+
+    Raises UseError if a pattern matches none.
+    """
     frozen = 0
     parameters = dict(model.named_parameters())
     for pattern in patterns:

@@ -98,7 +98,7 @@ class Fit:
                 (self.folder / "model.safetensors").unlink(missing_ok=True)
 
     def run(self) -> str:
-        """Train to the end, whatever ends it; returns what did: epochs, patience, max_steps, max_seconds or interrupt."""
+        """Train to the end; returns what ended it: epochs, patience, max_steps, max_seconds or interrupt."""
         self.loop.model.train()
         with self._catching_interrupt():
             try:

@@ -93,7 +93,7 @@ def resolve_arithmetic(training: Training, device: torch.device) -> Arithmetic:
 
 
 def _medium_is_exact() -> bool:
-    """Does `medium` keep fp32-grade error here? It moves CPU products to oneDNN, which on some processors rounds to bf16."""
+    """Does `medium` keep fp32-grade error here? It moves CPU products to oneDNN, which rounds to bf16 on some."""
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
     exact = a.double() @ b.double()

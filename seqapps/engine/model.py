@@ -46,7 +46,7 @@ def build_model(section: sections.Model, vocabularies: Mapping[str, Vocabulary],
     model = Model(embedder, encoder, head)
     for module in model.modules():
         if hasattr(module, "kernels"):
-            module.kernels = kernels
+            module.kernels = kernels  # type: ignore[assignment]
     return model
 
 

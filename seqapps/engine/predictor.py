@@ -112,7 +112,7 @@ class Predictor:
                 found = self.model.predict(split.batch(rows).to(self.device))
                 for row, tagged in zip(rows.tolist(), found, strict=True):
                     i = filled[row]
-                    predictions[i] = Prediction(chunk[i].tokens, *tagged, chunk[i].original)
+                    predictions[i] = Prediction(chunk[i].tokens, tagged.labels, tagged.probabilities, chunk[i].original)
         return predictions
 
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
@@ -179,7 +179,9 @@ def _column(example: Example, name: str) -> list[str]:
     if found is None:
         raise DataError(f"the model reads {name!r} beside the tokens; give it in json lines or CoNLL-U (--format)")
     if len(found) != len(example.tokens):
-        raise DataError(f"{len(example.tokens)} tokens, {len(found)} {name} in {' '.join(example.tokens[:8])!r}; give one each")
+        raise DataError(
+            f"{len(example.tokens)} tokens, {len(found)} {name} in {' '.join(example.tokens[:8])!r}; give one each"
+        )
     return found
 
 

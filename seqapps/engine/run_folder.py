@@ -9,8 +9,8 @@
     predictions.jsonl     the first evaluation split, a line per example
     report.json, report.html, README.md
 
-Nothing here is a pickle. Every file is written beside its place and renamed into it, so that a reader, or a process that
-comes after a kill, sees the old file or the new one, never half of one.
+Nothing here is a pickle. Every file is written beside its place and renamed into it, so that a reader, or a process
+that comes after a kill, sees the old file or the new one, never half of one.
 """
 
 from __future__ import annotations
@@ -110,8 +110,10 @@ class RunFolder:
         self.write(name, fill)
 
     def write_tensors(self, name: str, tensors: Mapping[str, Tensor], facts: Any = None) -> None:
-        """Write a safetensors file; `facts` go into its metadata as JSON, under one key and sorted, so that equal content
-        gives equal bytes."""
+        """Write a safetensors file.
+
+        `facts` go into its metadata as JSON, under one key and sorted, so that equal content gives equal bytes.
+        """
         from safetensors.torch import save_file
 
         metadata = {"facts": json.dumps(facts, sort_keys=True, allow_nan=False)}

@@ -11,7 +11,7 @@ __all__ = ["Constant", "Cosine", "Moment", "OneCycle", "Plateau", "Schedule", "S
 
 
 class Moment(NamedTuple):
-    """A moment in a run: `step` optimizer steps and `epoch` passes (a fraction) are done, `share` of all planned steps."""
+    """A moment: `step` optimizer steps and `epoch` passes (a fraction) are done, `share` of all planned steps."""
 
     step: int
     epoch: float
@@ -33,7 +33,7 @@ class Schedule(abc.ABC):
         """What must be kept to go on, JSON-ready."""
         return {}
 
-    @state.setter
+    @state.setter  # noqa: B027
     def state(self, saved: Mapping[str, Any]) -> None:
         pass
 
@@ -80,7 +80,8 @@ class Plateau(Schedule):
 
     def __init__(self, *, decay: float = 0.5, patience: int = 2, minimum: float = 0.0):
         self.decay, self.patience, self.minimum = decay, patience, minimum
-        self.current, self.best, self.waited = 1.0, None, 0
+        self.current, self.waited = 1.0, 0
+        self.best: float | None = None
 
     def factor(self, moment: Moment) -> float:
         return self.current
@@ -151,7 +152,7 @@ class Warmup(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up from `start` to 1 over the first `rise` of the steps, then down to `final`, both by half a cosine (Smith 2018).
+    """Up from `start` to 1 over the share `rise` of the steps, then down to `final`, by half cosines (Smith 2018).
 
     Only the learning rate follows the cycle, momentum does not.
 

@@ -1,4 +1,4 @@
-"""The training loop: a generator that yields after every optimizer step. What happens between steps is its caller's business."""
+"""The training loop: a generator that yields after every optimizer step; the rest is its caller's business."""
 
 from __future__ import annotations
 
@@ -63,16 +63,21 @@ class Clipping(NamedTuple):
     norm: float | None = None
     value: float | None = None
 
-    def apply(self, parameters: Sequence[nn.Parameter]) -> float:
-        """Clip in place. Returns the norm before: g becomes (norm / |g|) g where |g| > norm, and is unchanged below."""
+    def apply(self, parameters: Sequence[nn.Parameter], count: int = 1) -> float:
+        """Turn gradients of a sum over `count` units into those of the mean and clip them, in place.
+
+        Returns the norm of the mean's gradient g before clipping: g becomes (norm / |g|) g where |g| > norm, and is
+        unchanged below.
+        """
         gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if self.norm is not None and norm > self.norm:
-            torch._foreach_mul_(gradients, self.norm / norm)
+        norm = float(nn.utils.get_total_norm(gradients)) / count
+        scale = self.norm / norm if self.norm is not None and norm > self.norm else 1.0
+        if scale / count != 1.0:
+            torch._foreach_mul_(gradients, scale / count)
         if self.value is not None:
             torch._foreach_clamp_min_(gradients, -self.value)
             torch._foreach_clamp_max_(gradients, self.value)
-        return float(norm)
+        return norm
 
 
 @dataclass
@@ -155,8 +160,7 @@ def _step(loop: Loop, chosen: Sequence[np.ndarray], moment: Moment) -> tuple[flo
         tokens += int(loop.split.lengths[examples].sum())
     if loop.scaler is not None:
         loop.scaler.unscale_(loop.optimizer)
-    torch._foreach_div_([p.grad for p in parameters if p.grad is not None], count)
-    norm = loop.clipping.apply(parameters)
+    norm = loop.clipping.apply(parameters, count)
     if loop.scaler is not None:
         loop.scaler.step(loop.optimizer)  # skips the step by itself where fp16 overflowed
         loop.scaler.update()
@@ -169,9 +173,9 @@ def _step(loop: Loop, chosen: Sequence[np.ndarray], moment: Moment) -> tuple[flo
 
 
 def _not_finite(what: str, value: float, moment: Moment, batch: Batch) -> TrainingError:
-    rows = ", ".join(map(str, batch.examples[:5]))
+    rows = ", ".join(map(str, batch.examples[:5])) + (", ..." if len(batch) > 5 else "")
     return TrainingError(
-        f"step {moment.step + 1}: the {what} is {value} in the batch of training rows {rows}{', ...' if len(batch) > 5 else ''}; "
+        f"step {moment.step + 1}: the {what} is {value} in the batch of training rows {rows}; "
         "likely causes: a learning rate that is too high (try training.optimizer.lr a tenth), no training.clip_norm, "
         "precision fp16, or pretrained vectors that are not finite; the last good checkpoint is kept"
     )

@@ -16,8 +16,8 @@ __all__ = ["start_from"]
 def start_from(model: Model, resources: Resources, folder: RunFolder, parts: list[str]) -> list[str]:
     """Copy the weights of `parts` from a finished run; returns what was done, a line per part.
 
-    A parameter whose rows stand for symbols (`symbol_dimensions` of its module) may have another vocabulary there: rows of
-    symbols that both know are copied, others stay as they are. Any other parameter must have the same shape.
+    A parameter whose rows stand for symbols (`symbol_dimensions` of its module) may have another vocabulary there: rows
+    of symbols that both know are copied, others stay as they are. Any other parameter must have the same shape.
 
     Raises UseError naming the parameter that does not fit.
     """
@@ -31,7 +31,8 @@ def start_from(model: Model, resources: Resources, folder: RunFolder, parts: lis
             full = f"{part}.{name}"
             if full not in tensors:
                 raise UseError(
-                    f"model.init_from: {folder.path} has no parameter {full!r}; use the same {part}, or leave it out of 'parts'"
+                    f"model.init_from: {folder.path} has no parameter {full!r}; "
+                    f"use the same {part}, or leave it out of 'parts'"
                 )
             keys = symbols.get(full)
             if keys is None or all(_symbols(resources, k) == _symbols(theirs, k) for k in keys):

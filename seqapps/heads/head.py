@@ -32,7 +32,7 @@ class Loss(NamedTuple):
 
     total: Tensor
     nll: Tensor
-    count: int
+    count: int  # type: ignore[assignment]  # the field's word; hides tuple.count
     unit: Literal["token", "sentence"]
 
 

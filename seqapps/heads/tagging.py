@@ -27,7 +27,8 @@ __all__ = ["Tagged", "Tagging"]
 class Tagged(NamedTuple):
     """A sentence's predicted labels and, for each, the model's probability of it.
 
-    For a softmax that is its probability, for sigmoids that of this label alone, for a CRF the marginal given the sentence.
+    For a softmax that is its probability, for sigmoids that of this label alone, for a CRF the marginal given the
+    sentence.
     """
 
     labels: list[str]
@@ -39,12 +40,14 @@ class Tagging(Head):
 
     An affine map of the encoder's output at t gives the scores of all labels at t. Then either
     - softmax: one distribution over labels per token, cross-entropy; or
-    - sigmoid: one yes-or-no question per label (one against the rest), summed binary cross-entropy, the highest wins; or
-    - crf: a linear-chain conditional random field over the sentence (Lafferty, McCallum and Pereira 2001; on a BiLSTM: Huang,
+    - sigmoid: one yes-or-no question per label (one against the rest), summed binary cross-entropy, the highest wins;
+    or
+    - crf: a linear-chain conditional random field over the sentence (Lafferty, McCallum and Pereira 2001; on a BiLSTM:
+    Huang,
       Xu and Yu 2015). Its likelihood counts sentences, its accuracy tokens.
 
-    If the training labels follow a tag scheme for spans (`seqapps.schemes`), the headline is span F1 as conlleval and seqeval
-    decide it, and a CRF allows only transitions that the scheme allows. Otherwise it is accuracy.
+    If the training labels follow a tag scheme for spans (`seqapps.schemes`), the headline is span F1 as conlleval and
+    seqeval decide it, and a CRF allows only transitions that the scheme allows. Otherwise it is accuracy.
 
     Fields:
         column: which column holds the labels.

@@ -1,9 +1,10 @@
 """torch's fused recurrent layers: oneDNN and ATen on a CPU, cuDNN on a GPU.
 
-They are run one direction at a time on padded input. Packed sequences would leave oneDNN's fused LSTM, and their backward
-pass is quadratic in the sequence length. On padding the fused layers run on; outputs there are cut off by the caller, h
-after each sequence's last token is picked from the outputs, and the LSTM's c, of which they return only the last, is kept
-by a further input channel that is 1 on padding and whose weights there close the input gate and open the forget gate.
+They are run one direction at a time on padded input. Packed sequences would leave oneDNN's fused LSTM, and their
+backward pass is quadratic in the sequence length. On padding the fused layers run on; outputs there are cut off by the
+caller, h after each sequence's last token is picked from the outputs, and the LSTM's c, of which they return only the
+last, is kept by a further input channel that is 1 on padding and whose weights there close the input gate and open the
+forget gate.
 """
 
 from __future__ import annotations

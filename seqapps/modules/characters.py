@@ -1,7 +1,7 @@
 """Tokens to vectors by their characters.
 
-Both embedders here compute each distinct token of a batch once and then copy it to where it occurs. `size` is always what a
-token's vector has; `character_size` what a character's has.
+Both embedders here compute each distinct token of a batch once and then copy it to where it occurs. `size` is always
+what a token's vector has; `character_size` what a character's has.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class RecurrentCharacterEmbedder(CharacterEmbedder):
 
 
 class ConvolutionalCharacterEmbedder(CharacterEmbedder):
-    """Convolutions over a token's characters, each filter's maximum over positions (Santos and Zadrozny 2014; Ma and Hovy 2016).
+    """Convolutions over a token's characters, each filter's maximum (Santos and Zadrozny 2014; Ma and Hovy 2016).
 
     A token is padded with width - 1 zeros on either side, so every filter sees its ends.
 
@@ -143,7 +143,7 @@ class ConvolutionalCharacterEmbedder(CharacterEmbedder):
             faults.append(
                 (
                     "size",
-                    f"size is {fields['size']}, expected at least one filter for each of {len(fields['widths'])} widths",
+                    f"size is {fields['size']}, expected a filter for each of {len(fields['widths'])} widths",
                 )
             )
         return faults
@@ -154,6 +154,6 @@ class ConvolutionalCharacterEmbedder(CharacterEmbedder):
         pooled = []
         for convolution in self.convolutions:
             y = convolution(x)  # (U, filters, C + width - 1)
-            beyond = torch.arange(y.size(2), device=x.device) >= (lengths + convolution.kernel_size[0] - 1)[:, None]
+            beyond = torch.arange(y.size(2), device=x.device) >= (lengths + y.size(2) - x.size(2))[:, None]
             pooled.append(y.masked_fill(beyond[:, None], -torch.inf).amax(2))
         return torch.cat(pooled, 1).relu()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,7 +16,8 @@ def drop(x: Tensor, p: float, *, locked: bool, training: bool) -> Tensor:
     """Inverted dropout on x (T, B, F).
 
     Args:
-        locked: one mask (1, B, F) per sequence, the same at every step (Gal and Ghahramani 2016), instead of a fresh one.
+        locked: one mask (1, B, F) per sequence, the same at every step (Gal and Ghahramani 2016), instead of a fresh
+            one.
     """
     if p == 0.0 or not training:
         return x
@@ -23,8 +27,8 @@ def drop(x: Tensor, p: float, *, locked: bool, training: bool) -> Tensor:
 def _scaled_mask(like: Tensor, p: float) -> Tensor:
     """0 with probability p, else 1 / (1 - p), shaped and typed as `like`.
 
-    On a CPU each element takes 16 random bits, so p is rounded to the next 1/65536, and the scale goes by the rounded one.
-    Drawing them is a tenth of the work of torch's Bernoulli numbers there.
+    On a CPU each element takes 16 random bits, so p is rounded to the next 1/65536, and the scale goes by the rounded
+    one. Drawing them is a tenth of the work of torch's Bernoulli numbers there.
     """
     if like.device.type != "cpu":
         return F.dropout(torch.ones_like(like), p)
@@ -60,7 +64,7 @@ def word_dropout(numbers: Tensor, frequencies: Tensor, alpha: float, unk: int) -
     return torch.where(torch.rand_like(probability) < probability, unk, numbers)
 
 
-def check_probabilities(fields: dict[str, float], *names: str) -> list[tuple[str, str]]:
+def check_probabilities(fields: Mapping[str, Any], *names: str) -> list[tuple[str, str]]:
     """Faults of fields that must be probabilities of dropping, 0 <= p < 1."""
     return [
         (name, f"{name} is {fields[name]}, expected 0 <= {name} < 1") for name in names if not 0.0 <= fields[name] < 1.0

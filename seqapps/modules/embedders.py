@@ -23,15 +23,16 @@ __all__ = ["ConcatenatedEmbedder", "TokenEmbedder"]
 class TokenEmbedder(nn.Module):
     """A vector for each token: its row of a table, beside what its characters say if `characters` is set.
 
-    Rows start uniform in ±sqrt(3 / size), so that each component has variance 1 / size; the row of `<pad>` is zero. Rows
-    of words found in `vectors` start as there.
+    Rows start uniform in ±sqrt(3 / size), so that each component has variance 1 / size; the row of `<pad>` is zero.
+    Rows of words found in `vectors` start as there.
 
     Fields:
         size: features of a row.
         column: which column holds the tokens.
         lowercase: look words up in lower case (characters still see the case).
         min_frequency, max_size: rarer words, and words beyond the most frequent `max_size`, share the row of `<unk>`.
-        word_dropout: alpha; in training a token is looked up as `<unk>` with probability alpha / (alpha + its frequency)
+        word_dropout: alpha; in training a token is looked up as `<unk>` with probability alpha / (alpha + its
+            frequency)
             (Kiperwasser and Goldberg 2016; they use 0.25).
         vectors: file of pretrained vectors of this size: fastText or GloVe text, or word2vec binary, plain, .gz or .xz.
         vectors_words: training = only words of the training split have rows; all = every word of the file has one.
@@ -63,6 +64,7 @@ class TokenEmbedder(nn.Module):
         nn.init.uniform_(self.table.weight, -bound, bound)
         with torch.no_grad():
             self.table.weight[0] = 0
+        self.frequencies: Tensor
         self.register_buffer("frequencies", torch.tensor(vocabulary.counts, dtype=torch.float32), persistent=False)
         self.characters = characters.build(vocabularies=vocabularies) if characters else None
         self.output_size = size + (self.characters.output_size if self.characters else 0)
@@ -131,7 +133,7 @@ class ConcatenatedEmbedder(nn.Module):
     ):
         super().__init__()
         self.parts = nn.ModuleList(part.build(vocabularies=vocabularies) for part in parts)
-        self.output_size = sum(part.output_size for part in self.parts)
+        self.output_size = sum(part.output_size for part in self.parts)  # type: ignore[misc]
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -23,7 +23,8 @@ class Encoded(NamedTuple):
     Attributes:
         outputs: (B, T, F), zero on padding.
         summary: (B, F), one vector for the whole sequence; every encoder has it.
-        final: [layer][direction] -> state after a sequence's last token, or None if it was not asked for; can be fed back
+        final: [layer][direction] -> state after a sequence's last token, or None if it was not asked for; can be fed
+            back
             as `state`.
         lengths: of the sequences.
     """
@@ -37,12 +38,13 @@ class Encoded(NamedTuple):
 class RecurrentEncoder(nn.Module):
     """A stack of recurrent layers.
 
-    With `bidirectional` each layer reads its input from both ends, and the layer above reads both directions' outputs side
-    by side (Graves and Schmidhuber 2005; deep: Graves, Mohamed and Hinton 2013). `dropout` acts on non-recurrent connections
-    only: on what enters every layer and on what leaves the last (Zaremba, Sutskever and Vinyals 2014, figure 2).
+    With `bidirectional` each layer reads its input from both ends, and the layer above reads both directions' outputs
+    side by side (Graves and Schmidhuber 2005; deep: Graves, Mohamed and Hinton 2013). `dropout` acts on non-recurrent
+    connections only: on what enters every layer and on what leaves the last (Zaremba, Sutskever and Vinyals 2014,
+    figure 2).
 
-    The summary is the last layer's output after the last token, forward, beside that of the backward direction after the
-    first token.
+    The summary is the last layer's output after the last token, forward, beside that of the backward direction after
+    the first token.
 
     Fields:
         cell: any cell.
@@ -100,7 +102,7 @@ class RecurrentEncoder(nn.Module):
         states = []
         for number, layer in enumerate(self.layers):
             x = self.dropout(x)
-            runs = [
+            runs = [  # type: ignore[var-annotated]
                 unroll(
                     cell,
                     x,
@@ -110,18 +112,17 @@ class RecurrentEncoder(nn.Module):
                     kernels=self.kernels,
                     final=final,
                 )
-                for direction, cell in enumerate(layer)
+                for direction, cell in enumerate(layer)  # type: ignore[arg-type]
             ]
             x = torch.cat([outputs for outputs, _ in runs], -1) if len(runs) > 1 else runs[0][0]
             states.append(tuple(last for _, last in runs))
-        summary = self._summary(x, lengths)
         x = self.dropout(x)
-        return Encoded(x.transpose(0, 1), summary, tuple(states) if final else None, lengths)  # type: ignore[arg-type]
+        return Encoded(x.transpose(0, 1), self._summary(x, lengths), tuple(states) if final else None, lengths)  # type: ignore[arg-type]
 
     def _summary(self, x: Tensor, lengths: Lengths) -> Tensor:
         """(B, F) from the last layer's outputs (T, B, F): forward at the last token, backward at the first."""
         last = x[-1] if lengths.equal else x.flatten(0, 1).index_select(0, lengths.last)
         if self.causal:
             return last
-        forward = self.layers[-1][0].output_size
+        forward = self.layers[-1][0].output_size  # type: ignore[index]
         return torch.cat([last[:, :forward], x[0, :, forward:]], -1)

@@ -160,6 +160,7 @@ class _TreeBuilder:
 
     def mark(self, event: yaml.Event) -> Mark:
         at = event.start_mark
+        assert at is not None
         return Mark(self.source, at.line + 1, at.column + 1) if self.positions else Mark(self.source)
 
     def document(self) -> Node:
@@ -177,13 +178,13 @@ class _TreeBuilder:
     def node(self, event: yaml.Event, depth: int) -> Node:
         mark = self.mark(event)
         if isinstance(event, yaml.AliasEvent):
-            self.faults.add(mark, f"alias '*{event.anchor}' is not read; write the value out")
+            self.faults.add(mark, f"alias '*{getattr(event, 'anchor', '')}' is not read; write the value out")
             return Refused(mark)
-        if event.anchor:
-            self.faults.add(mark, f"anchor '&{event.anchor}' is not read; write the value out where it is needed")
+        if anchor := getattr(event, "anchor", None):
+            self.faults.add(mark, f"anchor '&{anchor}' is not read; write the value out where it is needed")
         node = self.content(event, mark, depth)
-        if event.tag:
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+        if given := getattr(event, "tag", None):
+            tag = given.replace("tag:yaml.org,2002:", "!!")
             self.faults.add(mark, f"tag {tag!r} is not read; types are declared by the component that has the field")
             return Refused(mark)
         return node
@@ -192,7 +193,7 @@ class _TreeBuilder:
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(event.value, event.style is None, mark)
         if depth == DEEPEST:
-            raise yaml.MarkedYAMLError(None, None, f"nested more than {DEEPEST} levels deep", event.start_mark)
+            raise yaml.MarkedYAMLError(None, None, f"nested more than {DEEPEST} levels deep", event.start_mark)  # type: ignore[arg-type]
         if isinstance(event, yaml.SequenceStartEvent):
             items = []
             while not isinstance(event := next(self.events), yaml.SequenceEndEvent):

@@ -30,10 +30,15 @@ def write(path, count, seed):
 
 RECIPE = """
 data:
-  source: {type: columns, names: [tokens, pos_tags], separator: tab, train: train.txt, validation: dev.txt, test: test.txt}
+  source:
+    {type: columns, names: [tokens, pos_tags], separator: tab, train: train.txt, validation: dev.txt, test: test.txt}
   batching: {tokens: 200, pool: 4}
 model:
-  embedder: {type: tokens, size: 12, word_dropout: 0.1, characters: {type: character_recurrent, size: 6, character_size: 5}}
+  embedder:
+    type: tokens
+    size: 12
+    word_dropout: 0.1
+    characters: {type: character_recurrent, size: 6, character_size: 5}
   encoder: {type: recurrent, cell: lstm, hidden_size: 10, bidirectional: true, dropout: 0.2}
   head: {type: tagging, column: pos_tags}
 training: {optimizer: {type: adam, lr: 1e-2}, clip_norm: 5, epochs: 4, seed: 1, threads: 1, device: cpu}

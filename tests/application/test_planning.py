@@ -21,7 +21,7 @@ def test_a_plan_counts_what_a_run_trains(folder):
 def test_origins_say_where_a_value_was_given(folder):
     page = seqapps.plan("tiny.yaml", settings=["training.seed=7"])
     assert page["origins"]["training.seed"] == "--set training.seed"
-    assert page["origins"]["model.encoder.hidden_size"].startswith("tiny.yaml:7:")
+    assert page["origins"]["model.encoder.hidden_size"].startswith("tiny.yaml:12:")
     assert page["origins"]["training.accumulate"] == "default"
     assert "seed: 7" in page["recipe"]
 

@@ -137,7 +137,9 @@ def test_loading_what_is_no_run_says_so(folder):
 
 def test_a_run_of_a_plugin_that_is_gone_names_the_command(tagger):
     environment = tagger.folder.read_json("environment.json")
-    environment["components"].append({"kind": "cells", "name": "mgu", "distribution": "seqapps-mgu", "version": "0.2.0"})
+    environment["components"].append(
+        {"kind": "cells", "name": "mgu", "distribution": "seqapps-mgu", "version": "0.2.0"}
+    )
     tagger.folder.write_json("environment.json", environment)
     with pytest.raises(RunError, match=r"cell 'mgu' comes from seqapps-mgu 0.2.0, .* pip install seqapps-mgu==0.2.0"):
         seqapps.load(tagger.folder.path)
@@ -156,7 +158,10 @@ def test_a_crf_and_sigmoids_predict_from_their_folders_too(folder):
 
 
 def test_a_model_with_further_input_columns_reads_them_when_it_predicts(folder):
-    lines = ["\t".join([*line.split("\t"), str(len(line) % 3)]) if line else "" for line in (folder / "train.txt").read_text().split("\n")]
+    lines = [
+        "\t".join([*line.split("\t"), str(len(line) % 3)]) if line else ""
+        for line in (folder / "train.txt").read_text().split("\n")
+    ]
     (folder / "three.txt").write_text("\n".join(lines), encoding="utf8")
     files = "train: three.txt, validation: three.txt, test: three.txt"
     settings = [

@@ -97,7 +97,7 @@ def test_a_second_run_does_not_touch_the_first(folder):
         seqapps.run("tiny.yaml")
     # A recipe that cannot start replaces nothing either.
     Path("dev.txt").unlink()
-    with pytest.raises(DataError, match="dev.txt: no such file"):
+    with pytest.raises(DataError, match=r"dev.txt: no such file"):
         seqapps.run("tiny.yaml", overwrite=True)
     assert Path("runs/tiny/model.safetensors").read_bytes() == before
 

@@ -71,7 +71,7 @@ def test_selected_rows_are_read_in_their_order():
 
 def test_a_column_of_something_else_is_refused():
     data = Dataset.from_dict({"tokens": ["a b"]})
-    with pytest.raises(DataError, match="split 'train': column 'tokens' holds .*string, expected lists of strings"):
+    with pytest.raises(DataError, match=r"split 'train': column 'tokens' holds .*string, expected lists of strings"):
         column_of_lists(data, "tokens", "train")
 
 

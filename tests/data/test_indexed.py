@@ -1,6 +1,7 @@
 """A split as numbers."""
 
 import numpy as np
+import pytest
 from datasets import Dataset
 
 from seqapps.data.batch import Rows
@@ -8,8 +9,6 @@ from seqapps.data.indexed import IndexedSplit, read_forms
 from seqapps.data.requests import Request, merge_requests
 from seqapps.data.resources import Resources
 from seqapps.errors import ComponentError
-
-import pytest
 
 TRAIN = Dataset.from_dict(
     {"tokens": [["The", "cat"], ["the", "cats", "sat"], ["Sat"]], "tags": [["D", "N"], ["D", "N", "V"], ["V"]]}

@@ -12,7 +12,7 @@ from seqapps.registry import registry
 @pytest.mark.parametrize(
     ("name", "fields", "theirs"),
     [
-        ("adam", {"lr": 0.01, "beta1": 0.8, "weight_decay": 0.1}, lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.999), weight_decay=0.1)),
+        ("adam", {"lr": 0.01, "amsgrad": True}, lambda p: torch.optim.Adam(p, 0.01, amsgrad=True)),
         ("adamw", {"lr": 0.01}, lambda p: torch.optim.AdamW(p, 0.01)),
         ("sgd", {"lr": 0.1, "momentum": 0.9}, lambda p: torch.optim.SGD(p, 0.1, 0.9)),
         ("adagrad", {"lr": 0.1, "lr_decay": 0.1}, lambda p: torch.optim.Adagrad(p, 0.1, 0.1)),

@@ -87,7 +87,7 @@ def test_a_constrained_crf_predicts_only_what_the_scheme_allows():
     with torch.no_grad():
         free.output.bias[free.labels.index("I-X")] = 50.0
     assert [t.labels for t in free.predict(free_encoded, free_batch)] == [["I-X"] * 3, ["I-X"] * 2, ["I-X"]]
-    assert [t.labels for t in head.predict(encoded, batch)][0] == ["B-X", "I-X", "I-X"]
+    assert head.predict(encoded, batch)[0].labels == ["B-X", "I-X", "I-X"]
     assert "I-X" not in head.predict(encoded, batch)[2].labels
 
 
