@@ -28,9 +28,9 @@ class DataPackage(NamedTuple):
         remedy = f"pip install 'seqapps-corpora[{source}]'"
         try:
             installed = importlib.metadata.version(self.distribution)
-            spec = importlib.util.find_spec(self.module)
         except importlib.metadata.PackageNotFoundError:
-            installed = spec = None
+            installed = ""
+        spec = importlib.util.find_spec(self.module) if installed else None
         if spec is None or not spec.submodule_search_locations:
             raise DataError(f"source {source!r}: its data package {self.distribution!r} is not installed; {remedy}")
         if installed != self.version:
