@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -18,6 +18,13 @@ __all__ = ["Columns"]
 
 SKIPPED = "_"
 DOCUMENT_START = "-DOCSTART-"
+
+# The cells of a line; str.split() without an argument would also split at a no-break space.
+_CELLS: dict[str, Callable[[str], list[str]]] = {
+    "whitespace": lambda line: [cell for cell in line.replace("\t", " ").split(" ") if cell],
+    "tab": lambda line: line.split("\t"),
+    "space": lambda line: line.split(" "),
+}
 
 
 class _Sentences(NamedTuple):
@@ -40,7 +47,8 @@ class Columns(Source):
     Fields:
         names: what the columns are called, from left to right; "_" leaves one out. Further columns are ignored.
         train, validation, test: a file or folder for each split.
-        separator: what stands between columns; whitespace = any amount of blanks and tabs.
+        separator: what stands between columns; whitespace = any amount of blanks and tabs. Other spaces (no-break,
+            ideographic) belong to the token.
         scheme: of the columns that mark spans; auto = recognise it, none = no column marks spans.
         span_columns: columns that mark spans; empty = those that are recognised as such.
         convert_to: rewrite the spans in this scheme; none = leave them as they are.
@@ -59,7 +67,7 @@ class Columns(Source):
         convert_to: Literal["none", "bio", "bioes"] = "none",
     ):
         self.names, self.named = names, {"train": train, "validation": validation, "test": test}
-        self.separator = {"whitespace": None, "tab": "\t", "space": " "}[separator]
+        self.cells = _CELLS[separator]
         self.scheme, self.span_columns, self.convert_to = scheme, span_columns, convert_to
 
     @classmethod
@@ -106,8 +114,8 @@ class Columns(Source):
             rows.clear()
 
         for number, line in lines_of(path):
-            row = line.split(self.separator)
-            if not line.strip() or row[0] == DOCUMENT_START:
+            row = self.cells(line)
+            if not line.strip(" \t") or row[0] == DOCUMENT_START:
                 finish()
                 continue
             if len(row) < len(self.names):
@@ -136,13 +144,19 @@ class Columns(Source):
         if self.scheme == "none":
             return {}
         first = next(iter(read.values()), [])
-        marking = {}
+        marking: dict[str, str] = {}
+        spanless = False
         for column in self.span_columns or self._kept():
             found = detect(row for _, sentences in first for row in sentences.columns[column])
             if found is None and column in self.span_columns and self.scheme == "auto":
                 raise DataError(f"{first[0][0]}: column {column!r} follows no tag scheme; name one with 'scheme'")
             if found is not None or column in self.span_columns:
                 marking[column] = self.scheme if self.scheme != "auto" else str(found)
+            elif all(tag == "O" for _, sentences in first for row in sentences.columns[column] for tag in row):
+                spanless = True
+        asked = self.scheme != "auto" or self.convert_to != "none"
+        if first and asked and not marking and not spanless:
+            raise DataError(f"{first[0][0]}: no column is recognised as marking spans; name it with 'span_columns'")
         return marking
 
     def _hold_to_scheme(self, column: str, scheme: str, read: Mapping[str, list[tuple[Path, _Sentences]]]) -> None:

@@ -112,6 +112,23 @@ def test_a_column_without_spans_cannot_be_made_a_span_column(load: Callable[...,
         load(BIO, span_columns=["pos_tags"])
 
 
+@pytest.mark.parametrize("fields", [{"scheme": "bio"}, {"convert_to": "bioes"}])
+def test_a_scheme_or_conversion_that_finds_no_column_is_an_error(
+    load: Callable[..., dict[str, Any]], fields: dict[str, str]
+) -> None:
+    with pytest.raises(DataError, match=r"train\.txt: no column is recognised as marking spans; .*span_columns"):
+        load("a DT x\nb NN y\n", **fields)
+
+
+def test_a_file_without_any_span_has_nothing_to_convert(load: Callable[..., dict[str, Any]]) -> None:
+    assert load("a DT O\nb NN O\n", convert_to="bioes")["chunk_tags"] == [["O", "O"]]
+
+
+def test_a_no_break_space_belongs_to_the_token(load: Callable[..., dict[str, Any]]) -> None:
+    # 10 000 as French writes it, and an ideographic space as a token
+    assert load("10\xa0000  CD\tB-NP\n\u3000 PU O\n")["tokens"] == [["10\xa0000", "\u3000"]]
+
+
 @pytest.mark.parametrize("text", ["\n\n", "-DOCSTART- -X- O\n\n"])
 def test_a_file_without_sentences_is_an_error(load: Callable[..., dict[str, Any]], text: str) -> None:
     with pytest.raises(DataError, match="no sentences in the file"):
