@@ -81,5 +81,7 @@ def _recipe_for_file(recipe: Recipe, file: Path) -> Recipe:
                 f"{file}: source {source.name!r} reads no files of its own and the ending {suffix!r} is not known; "
                 f"use one of {', '.join(_READERS)}"
             )
-        source = Spec("sources", _READERS[suffix], {"test": path})
+        columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
+        lists = {"lists": columns} if suffix in (".csv", ".tsv") else {}
+        source = Spec("sources", _READERS[suffix], {"test": path, **lists})
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source, derive={}, limit=None))

@@ -179,3 +179,33 @@ def test_a_model_with_further_input_columns_reads_them_when_it_predicts(folder):
         read(tagger, b"the cat\n")
     with pytest.raises(DataError, match="2 tokens, 1 upos in 'the cat'"):
         read(tagger, json.dumps({"tokens": ["the", "cat"], "upos": ["1"]}).encode(), "jsonl")
+
+
+FILES = {
+    "x.csv": "tokens,pos_tags\nthe cat,DET NOUN\n",
+    "x.tsv": "tokens\tpos_tags\nthe cat\tDET NOUN\n",
+    "x.jsonl": '{"tokens": ["the", "cat"], "pos_tags": ["DET", "NOUN"]}\n',
+    "x.conllu": "1\tthe\t_\tDET\t_\t_\t_\t_\t_\t_\n2\tcat\t_\tNOUN\t_\t_\t_\t_\t_\t_\n\n",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_model_of_a_corpus_is_measured_on_files_by_their_ending(folder, name, monkeypatch):
+    from seqapps.data.sources.columns import Columns
+    from seqapps.data.sources.source import Source
+    from seqapps.registry import registry
+
+    class Corpus(Source):
+        """A source that reads no files of the recipe."""
+
+        def load(self, places, splits=None):
+            files = {"train": "train.txt", "validation": "dev.txt", "test": "test.txt"}
+            return Columns(names=["tokens", "pos_tags"], **files).load(places, splits)
+
+    monkeypatch.setitem(registry("sources")._local, "corpus_of_files", Corpus)
+    run = seqapps.run("tiny.yaml", settings=["data.source=corpus_of_files", "training.epochs=1"])
+    (folder / name).write_text(FILES[name], encoding="utf8")
+    assert evaluate(run.path, file=name)["metrics"]["accuracy"]["count"] == 2
+    (folder / "x.doc").write_text("")
+    with pytest.raises(UseError, match=r"the ending '.doc' is not known; use one of .conllu"):
+        evaluate(run.path, file="x.doc")
