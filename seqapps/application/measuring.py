@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from seqapps.data.indexed import IndexedSplit, read_forms
 from seqapps.data.sources.source import Places
 from seqapps.engine.assembly import load_splits, requests_of
 from seqapps.engine.evaluation import bootstrap_of, predict_split
+from seqapps.engine.machine import resolve_arithmetic
 from seqapps.engine.predictor import Predictor
 from seqapps.errors import DataError, UseError
 from seqapps.recipe.recipe import Recipe
@@ -37,14 +39,17 @@ def evaluate(
     if split is not None and file is not None:
         raise UseError("evaluate: give a split or a file, not both")
     predictor = Predictor(run)
-    recipe, places = predictor.recipe, Places(Path.cwd(), Path(data_root) if data_root is not None else None)
+    recipe, environment = predictor.recipe, predictor.folder.read_json("environment.json")
+    places = _places(environment["places"], data_root)
     name = split or recipe.evaluation.splits[0]
     if file is not None:
-        recipe, name = _recipe_for_file(recipe, Path(file)), "test"
+        recipe, name = _recipe_for_file(recipe, Path(file), environment["recognised"]), "test"
     _, datasets = load_splits(recipe, places, [], [name])
     columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
     ready = IndexedSplit(read_forms(datasets[name], columns, name), predictor.resources, name)
-    predictions = predict_split(predictor.model, ready, recipe.data.batching, predictor.device)
+    arithmetic = resolve_arithmetic(recipe.training, predictor.device)
+    with arithmetic.active():
+        predictions = predict_split(predictor.model, ready, recipe.data.batching, predictor.device, arithmetic.autocast)
     found = predictor.model.head.evaluate(ready, predictions, bootstrap_of(recipe.evaluation))
     return {
         "name": predictor.folder.path.name,
@@ -65,14 +70,22 @@ _READERS = {
 }
 
 
-def _recipe_for_file(recipe: Recipe, file: Path) -> Recipe:
-    """The recipe with `file` as its only split, `test`."""
+def _places(recorded: Mapping[str, str | None], data_root: PathLike | None) -> Places:
+    """Where the run looked for its data, unless told otherwise."""
+    root = data_root if data_root is not None else recorded["data_root"]
+    return Places(Path(recorded["recipe_folder"] or "."), Path(root) if root is not None else None)
+
+
+def _recipe_for_file(recipe: Recipe, file: Path, recognised: Mapping[str, str]) -> Recipe:
+    """The recipe with `file` as its only split, `test`; tag schemes as they were `recognised` in the training data."""
     if not file.is_file():
         raise DataError(f"{file}: no such file")
     source = recipe.data.source
     path = str(file.resolve())
     if "test" in source.fields:
         fields = {**source.fields, "train": None, "validation": None, "test": path}
+        if source.fields.get("scheme") == "auto" and len(set(recognised.values())) == 1:
+            fields |= {"scheme": next(iter(recognised.values())), "span_columns": list(recognised)}
         source = dataclasses.replace(source, fields=fields)
     else:
         suffix = file.with_suffix("").suffix if file.suffix in (".gz", ".xz", ".bz2") else file.suffix

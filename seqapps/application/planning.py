@@ -14,7 +14,7 @@ from seqapps.data.batching import BatchSampler, sorted_batches
 from seqapps.data.requests import Request
 from seqapps.data.sources.source import Places
 from seqapps.data.vocabulary import PAD, UNK, Vocabulary
-from seqapps.engine.assembly import OpenedData, open_data, requests_of
+from seqapps.engine.assembly import OpenedData, freeze, open_data, requests_of
 from seqapps.engine.model import Model, build_model
 from seqapps.errors import DataError
 from seqapps.recipe import dump_recipe, load_recipe
@@ -25,17 +25,30 @@ __all__ = ["format_plan", "missing_data", "plan"]
 PathLike = str | os.PathLike[str]
 
 # Stand-ins for vocabulary sizes that are not known; a dimension of this size is printed as |name|.
-_STAND_INS = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049)
+_STAND_INS = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063, 1069, 1087, 1091, 1093, 1097)
 
 
 def missing_data(recipe: Recipe, recipe_folder: Path, data_root: PathLike | None) -> list[str]:
-    """What `check` warns of: data of the recipe's source that is not there, one line each."""
+    """What `check` warns of: files that the recipe names and that are not there, one line each.
+
+    Raises ComponentError if parts of the model ask for things that do not go together.
+    """
     places = Places(recipe_folder, Path(data_root) if data_root is not None else None)
+    missing = []
     try:
         recipe.data.source.build().files(places)
     except DataError as error:
-        return [str(error)]
-    return []
+        missing.append(str(error))
+    for request in requests_of(recipe.model).values():
+        if request.vectors is not None:
+            try:
+                places.find(request.vectors)
+            except DataError as error:
+                missing.append(str(error))
+    start = recipe.model.init_from
+    if start is not None and not any((folder / start.run).is_dir() for folder in (recipe_folder, Path())):
+        missing.append(f"{start.run}: no such run; model.init_from needs it")
+    return missing
 
 
 def plan(recipe: PathLike, *, settings: Sequence[str] = (), data_root: PathLike | None = None) -> dict[str, Any]:
@@ -68,6 +81,7 @@ def plan(recipe: PathLike, *, settings: Sequence[str] = (), data_root: PathLike 
 
 def _measured(recipe: Recipe, data: OpenedData) -> dict[str, Any]:
     model = build_model(recipe.model, data.resources.vocabularies, recipe.training.kernels)
+    freeze(model, recipe.model.freeze)
     listed = [{"name": name, "shape": list(p.shape), "count": p.numel()} for name, p in model.named_parameters()]
     train = data.splits["train"]
     return {
@@ -87,7 +101,8 @@ def _measured(recipe: Recipe, data: OpenedData) -> dict[str, Any]:
 def _memory(recipe: Recipe, data: OpenedData, model: Model) -> dict[str, int]:
     """Bytes: weights, gradients, optimizer state, and what the largest batch keeps for the backward pass, measured."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    optimizer = recipe.training.optimizer.build(parameters=model.parameters())
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = recipe.training.optimizer.build(parameters=trained)
     train = data.splits["train"]
     batches = sorted_batches(train.lengths, recipe.data.batching)
     largest = max(batches, key=lambda rows: len(rows) * int(train.lengths[rows].max()))
@@ -107,7 +122,7 @@ def _memory(recipe: Recipe, data: OpenedData, model: Model) -> dict[str, int]:
     state = [v for values in optimizer.state.values() for v in values.values() if isinstance(v, torch.Tensor)]
     return {
         "weights": weights,
-        "gradients": weights,
+        "gradients": sum(p.numel() * p.element_size() for p in trained),
         "optimizer": sum(v.numel() * v.element_size() for v in state),
         "largest_batch": activations,
     }

@@ -7,8 +7,9 @@ import dataclasses
 import datetime
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,6 @@ from seqapps.engine.run_folder import RunFolder
 from seqapps.engine.training import Clipping, Loop, Position
 from seqapps.engine.transfer import start_from
 from seqapps.errors import RunError, UseError
-from seqapps.modules.embedders import TokenEmbedder
 from seqapps.recipe import dump_recipe, load_recipe
 from seqapps.recipe.recipe import Recipe
 from seqapps.recipe.spec import Spec
@@ -69,7 +69,10 @@ def run(
         raise RunError(f"{folder.path}: there is a run already; --resume goes on with it, --overwrite replaces it")
     if resume and overwrite:
         raise UseError("--resume and --overwrite exclude each other; give one of them")
-    resuming = resume and folder.exists
+    folder.check_vacant()
+    resuming = resume and folder.has("state.safetensors")
+    if resume and not resuming:
+        Console().say(f"{folder.path}: nothing to resume; starting from the beginning")
     if resuming:
         _check_resumable(folder, checked)
         if folder.finished and not _goes_on(folder, checked):
@@ -81,14 +84,17 @@ def run(
         data = open_data(checked, places)
         if resuming:
             _check_fingerprints(folder, data)
-        model, notes = new_model(checked, data, arithmetic, places)
+        model, notes = new_model(checked, data, arithmetic, places, start=not resuming)
+        model.head.check_training(data.splits["train"])
         fit = new_fit(checked, data, model, arithmetic, folder)
         with _locked(folder):
             if resuming:
                 fit.resume()
+                folder.write_text("recipe.yaml", dump_recipe(checked))
+                _note_changes(folder, checked, arithmetic)
             else:
                 folder.clear()
-                _write_beginning(folder, checked, data, model, arithmetic, notes, path)
+                _write_beginning(folder, checked, data, model, arithmetic, notes, places)
             _train_and_report(checked, data, fit, arithmetic, folder)
     return folder
 
@@ -108,8 +114,6 @@ def _check_resumable(folder: RunFolder, recipe: Recipe) -> None:
             f"{folder.path}: its recipe differs from this one (here: {differing.strip()!r}); resume with the recipe "
             "it was started with, or give another --output"
         )
-    if not folder.has("state.safetensors") and not folder.has("resources.json"):
-        raise RunError(f"{folder.path}: stopped before it began; run it with --overwrite")
 
 
 def _goes_on(folder: RunFolder, recipe: Recipe) -> bool:
@@ -128,19 +132,25 @@ def _check_fingerprints(folder: RunFolder, data: OpenedData) -> None:
         raise RunError(f"{folder.path}: the data changed since it was started (split {changed[0]!r}); start a new run")
 
 
-def new_model(recipe: Recipe, data: OpenedData, arithmetic: Arithmetic, places: Places) -> tuple[Model, list[str]]:
-    """The model as training begins with it, on its device; everything random follows from the recipe's seed."""
+def new_model(
+    recipe: Recipe, data: OpenedData, arithmetic: Arithmetic, places: Places, *, start: bool = True
+) -> tuple[Model, list[str]]:
+    """The model as training begins with it, on its device; everything random follows from the recipe's seed.
+
+    Without `start`, pretrained weights are left out: a saved state will replace all weights.
+    """
     torch.manual_seed(recipe.training.seed)
     model = build_model(recipe.model, data.resources.vocabularies, recipe.training.kernels)
     notes = []
-    for key, vectors in data.vectors.items():
+    for key, vectors in data.vectors.items() if start else ():
         for module in model.modules():
-            if isinstance(module, TokenEmbedder) and module.column == key:
-                found = module.load_vectors(data.resources.vocabularies[key], vectors)
+            load_vectors: Callable[..., int] | None = getattr(module, "load_vectors", None)
+            if load_vectors is not None and getattr(module, "column", None) == key:
+                found = load_vectors(data.resources.vocabularies[key], vectors)
                 notes.append(
                     f"{found} of {len(data.resources.vocabularies[key])} words of {key} start from pretrained vectors"
                 )
-    if recipe.model.init_from is not None:
+    if recipe.model.init_from is not None and start:
         origin = RunFolder.open(_relative_run(recipe.model.init_from.run, places))
         notes += start_from(model, data.resources, origin, list(recipe.model.init_from.parts))
     frozen = freeze(model, recipe.model.freeze)
@@ -204,7 +214,7 @@ def _write_beginning(
     model: Model,
     arithmetic: Arithmetic,
     notes: list[str],
-    path: Path,
+    places: Places,
 ) -> None:
     """What is known before training; the recipe last, since it is what makes a folder a run."""
     folder.write_json("resources.json", data.resources.to_json())
@@ -212,32 +222,59 @@ def _write_beginning(
         "environment.json",
         {
             "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "versions": versions(_specs(recipe)),
+            **_surroundings(recipe, arithmetic),
             "components": components(_specs(recipe)),
-            "platform": platform.platform(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
-            "device": str(arithmetic.device),
-            "device_name": torch.cuda.get_device_name(arithmetic.device) if arithmetic.device.type == "cuda" else None,
-            "precision": arithmetic.precision,
-            "matmul_precision": arithmetic.matmul_precision,
-            "threads": arithmetic.threads,
-            "deterministic": arithmetic.deterministic,
             "kernels": recipe.training.kernels,
             "seed": recipe.training.seed,
             "fingerprints": data.fingerprints,
+            "recognised": data.source.recognised,
+            "places": {
+                "recipe_folder": str(places.recipe_folder),
+                "data_root": str(places.data_root.resolve()) if places.data_root else None,
+            },
             "notes": [*data.notes, *notes],
         },
     )
     folder.write_text("recipe.yaml", dump_recipe(recipe))
-    folder.append({"event": "start", "recipe": path.name, "parameters": sum(p.numel() for p in model.parameters())})
+    folder.append({"event": "start", "recipe": recipe.name, "parameters": sum(p.numel() for p in model.parameters())})
+
+
+def _surroundings(recipe: Recipe, arithmetic: Arithmetic) -> dict[str, Any]:
+    """What numbers may depend on beside recipe and data."""
+    return {
+        "versions": versions(_specs(recipe)),
+        "platform": platform.platform(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "device": str(arithmetic.device),
+        "device_name": torch.cuda.get_device_name(arithmetic.device) if arithmetic.device.type == "cuda" else None,
+        "precision": arithmetic.precision,
+        "matmul_precision": arithmetic.matmul_precision,
+        "threads": arithmetic.threads,
+        "deterministic": arithmetic.deterministic,
+    }
+
+
+def _note_changes(folder: RunFolder, recipe: Recipe, arithmetic: Arithmetic) -> None:
+    """Say in environment.json what is not as it was when the run began: its numbers may not be those of one piece."""
+    environment = folder.read_json("environment.json")
+    now = _surroundings(recipe, arithmetic)
+    changed = [
+        f"{name} was {environment[name]}, now {value}" for name, value in now.items() if environment[name] != value
+    ]
+    if changed:
+        note = f"resumed under other conditions: {'; '.join(changed)}"
+        Console().say(f"warning: {note}")
+        folder.write_json("environment.json", {**environment, "notes": [*environment["notes"], note]})
 
 
 def _train_and_report(recipe: Recipe, data: OpenedData, fit: Fit, arithmetic: Arithmetic, folder: RunFolder) -> None:
-    if fit.watcher is not None and isinstance(fit.watcher, Console):
+    if fit.watcher is not None:
         fit.watcher.begin(recipe, data, fit.loop, folder.path)
-    stopped = fit.run()
-    if fit.watcher is not None and isinstance(fit.watcher, Console):
-        fit.watcher.end()
+    try:
+        stopped = fit.run()
+    finally:
+        if fit.watcher is not None:
+            fit.watcher.end()
     folder.append({"event": "end", "stopped": stopped, "seconds": round(fit.progress.seconds, 3)})
     model = fit.loop.model
     tensors, _ = folder.read_tensors("model.safetensors")

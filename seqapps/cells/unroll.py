@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqapps.cells.cell import Cell, State
 from seqapps.cells.lengths import Lengths, reversed_sequences, without_padding
-from seqapps.errors import ShapeError
+from seqapps.errors import ComponentError, ShapeError
 from seqapps.registry import registry
 
 __all__ = ["Kernel", "kernels_named", "unroll", "unroll_steps"]
@@ -60,6 +60,7 @@ def unroll(
 
     Raises:
         ShapeError: a length is 0 or exceeds T, or x has another feature size than the cell.
+        ComponentError: a kernel named in `kernels` does not support the cell.
     """
     if x.dim() != 3 or x.size(-1) != cell.input_size:
         raise ShapeError(f"{type(cell).__name__}: x has shape {tuple(x.shape)}, expected (T, B, {cell.input_size})")
@@ -71,6 +72,8 @@ def unroll(
     if reverse:
         x = reversed_sequences(x, lengths)
     kernel = next((k for k in kernels_named(kernels) if k.supports(cell, x)), None)
+    if kernel is None and kernels not in ("auto", "reference"):
+        raise ComponentError(f"kernel {kernels!r} does not support {type(cell).__name__}; use auto or reference")
     run = unroll_steps if kernel is None else kernel.unroll
     outputs, last = run(cell, x, state, lengths, final)
     outputs = without_padding(outputs, lengths)

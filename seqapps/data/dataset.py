@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -88,32 +88,28 @@ def prepare_split(
     for wanted, present_name in found.items():
         if wanted != present_name:
             dataset = dataset.rename_column(present_name, wanted)
-    return _names_for_class_numbers(dataset, columns)
+    return _names_for_class_numbers(dataset, columns, name)
 
 
-def _names_for_class_numbers(dataset: Dataset, columns: Iterable[str]) -> Dataset:
+def _names_for_class_numbers(dataset: Dataset, columns: Iterable[str], split: str) -> Dataset:
     from datasets import ClassLabel, List, Value
 
+    order = dataset.column_names
     for column in columns:
         feature = dataset.features[column]
-        inner = getattr(feature, "feature", feature)
-        if isinstance(inner, ClassLabel):
-            listed = inner is not feature
-
-            def named(rows: list[Any], labels: ClassLabel = inner, listed: bool = listed) -> list[Any]:
-                return (
-                    [[labels.int2str(v) for v in row] for row in rows] if listed else [labels.int2str(v) for v in rows]
-                )
-
-            features = dataset.features.copy()
-            features[column] = List(Value("string")) if listed else Value("string")
-            dataset = dataset.map(
-                lambda rows, column=column, named=named: {column: named(rows[column])},
-                batched=True,
-                features=features,
-                keep_in_memory=True,
-            )
-    return dataset
+        labels = getattr(feature, "feature", feature)
+        if not isinstance(labels, ClassLabel):
+            continue
+        listed = labels is not feature
+        rows = dataset[column][:]
+        unlabelled = next((i for i, row in enumerate(rows) if -1 in (row if listed else [row])), None)
+        if unlabelled is not None:
+            where = f"split {split!r}, row {unlabelled + 1}"
+            raise DataError(f"{where}: column {column!r} holds -1, which is no label; leave such rows out")
+        names = [[labels.int2str(v) for v in row] if listed else labels.int2str(row) for row in rows]
+        new_feature = List(Value("string")) if listed else Value("string")
+        dataset = dataset.remove_columns(column).add_column(column, names, feature=new_feature)
+    return dataset.select_columns(order)
 
 
 def column_of_lists(dataset: Dataset, column: str, split: str) -> tuple[pyarrow.Array, np.ndarray]:
@@ -134,13 +130,13 @@ def column_of_lists(dataset: Dataset, column: str, split: str) -> tuple[pyarrow.
         raise DataError(f"split {split!r}: column {column!r} holds {lists.type}, expected lists of strings")
     if lists.null_count:
         row = int(np.flatnonzero(lists.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(f"split {split!r}, row {row}: column {column!r} is empty (null)")
+        raise DataError(f"split {split!r}, row {row + 1}: column {column!r} is empty (null)")
     offsets = np.asarray(lists.offsets, np.int64)
     flat = lists.flatten()
     if flat.null_count:
         position = int(np.flatnonzero(flat.is_null().to_numpy(zero_copy_only=False))[0])
         row = int(np.searchsorted(offsets - offsets[0], position, side="right") - 1)
-        raise DataError(f"split {split!r}, row {row}: column {column!r} has a missing value")
+        raise DataError(f"split {split!r}, row {row + 1}: column {column!r} has a missing value")
     return flat, offsets - offsets[0]
 
 
@@ -153,9 +149,11 @@ def check_aligned(offsets: Mapping[str, np.ndarray], split: str) -> None:
         if len(differing):
             row = int(differing[0])
             raise DataError(
-                f"split {split!r}, row {row}: {lengths[row]} {first}, {int(np.diff(other)[row])} {column}; "
+                f"split {split!r}, row {row + 1}: {lengths[row]} {first}, {int(np.diff(other)[row])} {column}; "
                 f"they must be equally many ({len(differing)} such rows)"
             )
     empty = np.flatnonzero(lengths == 0)
     if len(empty):
-        raise DataError(f"split {split!r}, row {int(empty[0])}: no {first}; remove empty rows ({len(empty)} of them)")
+        raise DataError(
+            f"split {split!r}, row {int(empty[0]) + 1}: no {first}; remove empty rows ({len(empty)} of them)"
+        )

@@ -19,6 +19,7 @@ from seqapps.data.requests import Request, merge_requests
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.sources.source import Places, Source
 from seqapps.engine.model import Model
+from seqapps.engine.schedules import Schedule
 from seqapps.errors import DataError, UseError, close_match
 from seqapps.recipe import recipe as sections
 from seqapps.recipe.recipe import Recipe
@@ -58,7 +59,8 @@ def requests_of(model: sections.Model) -> dict[str, Request]:
 def needed_splits(recipe: Recipe) -> list[str]:
     """Splits without which the recipe cannot be run."""
     needed = ["train", *recipe.evaluation.splits]
-    if recipe.training.stop is not None:
+    watches = recipe.training.schedule.target.observe is not Schedule.observe
+    if recipe.training.stop is not None or watches:
         needed.append("validation")
     return list(dict.fromkeys(needed))
 

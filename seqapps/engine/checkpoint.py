@@ -53,6 +53,8 @@ def capture(loop: Loop, facts: Mapping[str, Any]) -> tuple[dict[str, Tensor], di
     tensors["random.cpu"] = torch.get_rng_state()
     if loop.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(loop.device)
+    if loop.device.type == "mps":
+        tensors["random.mps"] = torch.mps.get_rng_state()
     return tensors, {
         "position": vars(loop.position),
         "optimizer": {"numbers": numbers, "groups": saved["param_groups"]},
@@ -76,6 +78,8 @@ def restore(loop: Loop, tensors: Mapping[str, Tensor], facts: Mapping[str, Any],
     torch.set_rng_state(tensors["random.cpu"])
     if loop.device.type == "cuda" and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"], loop.device)
+    if loop.device.type == "mps" and "random.mps" in tensors:
+        torch.mps.set_rng_state(tensors["random.mps"])
     loop.position.__dict__.update(Position(**facts["position"]).__dict__)
 
 

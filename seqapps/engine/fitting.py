@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seqapps.data.indexed import IndexedSplit
 from seqapps.engine.checkpoint import capture, model_tensors, restore, under
@@ -19,6 +20,9 @@ from seqapps.engine.training import Loop, Step, train
 from seqapps.errors import RunError, TrainingError, UseError, close_match
 from seqapps.metrics.score import METRICS
 from seqapps.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from seqapps.engine.assembly import OpenedData
 
 __all__ = ["Fit", "Progress", "Watcher"]
 
@@ -32,6 +36,7 @@ class Progress:
         tokens: seen so far, padding not counted.
         best, best_step, best_epoch: of the validation split; `waited` evaluations have passed without a new best.
         loss, nll: summed over the `steps` since the last evaluation, of which `clipped` had their gradient scaled down.
+        evaluated: step of the last evaluation.
         journal: bytes of the journal that belong to it.
         stopped: why training ended, None while it goes on.
     """
@@ -46,12 +51,19 @@ class Progress:
     nll: float = 0.0
     steps: int = 0
     clipped: int = 0
+    evaluated: int = 0
     journal: int = 0
     stopped: str | None = None
 
 
 class Watcher(Protocol):
     """Is told what happens, to show it."""
+
+    def begin(self, recipe: Recipe, data: OpenedData, loop: Loop, path: Path) -> None:
+        """Before the first step."""
+
+    def end(self) -> None:
+        """After the last, however it ended."""
 
     def on_step(self, step: Step, planned: int) -> None:
         """After every optimizer step."""
@@ -112,6 +124,11 @@ class Fit:
         return self.progress.stopped
 
     def _steps(self) -> str:
+        ended = self._limit() or self._patience()
+        if ended:  # resumed where it had ended
+            if self.progress.evaluated < self.loop.position.step:
+                self._evaluate()
+            return ended
         saved = time.monotonic()
         for step in train(self.loop):
             self._count(step)
@@ -119,7 +136,7 @@ class Fit:
             if limit and not due:
                 self.save(with_best=True)  # the evaluation to come is out of turn: a resumed run must not know of it
             if due or limit:
-                self._evaluate(step)
+                self._evaluate()
             if due or (not limit and time.monotonic() - saved >= self.recipe.training.save_every):
                 self.save()
                 saved = time.monotonic()
@@ -168,26 +185,29 @@ class Fit:
         stop = self.recipe.training.stop
         return "patience" if stop is not None and self.progress.waited >= stop.patience else None
 
-    def _evaluate(self, step: Step) -> None:
+    def _evaluate(self) -> None:
         """Measure on the validation split, keep the best model, write the journal's line."""
         progress, started = self.progress, time.perf_counter()
+        position, batches = self.loop.position, self.loop.sampler.epoch(self.loop.position.epoch)
+        epoch = round(position.epoch + position.batches / len(batches), 6)
+        progress.evaluated = position.step
         event: dict[str, Any] = {
             "event": "evaluation",
-            "step": step.number,
-            "epoch": round(step.epoch, 6),
+            "step": position.step,
+            "epoch": epoch,
             "seconds": round(progress.seconds, 3),
             "tokens": progress.tokens,
             "loss": progress.loss / max(1, progress.steps),
             "nll": progress.nll / max(1, progress.steps),
             "clipped": progress.clipped / max(1, progress.steps),
-            "learning_rate": step.learning_rate,
+            "learning_rate": self.loop.optimizer.param_groups[0]["lr"],
         }
         progress.loss, progress.nll, progress.steps, progress.clipped = 0.0, 0.0, 0, 0
         if self.validation is not None:
             with evaluation_weights(self.loop.optimizer):
                 scores = self._scores()
                 event["metrics"] = scores
-                event["best"] = self._compare(scores[self.metric], step)
+                event["best"] = self._compare(scores[self.metric], epoch)
                 if event["best"]:
                     self._save_model()
             event["evaluation_seconds"] = round(time.perf_counter() - started, 3)
@@ -202,7 +222,7 @@ class Fit:
         found = loop.model.head.evaluate(self.validation, predictions, None)
         return {name: score.value for name, score in found.scores.items()}
 
-    def _compare(self, value: float | None, step: Step) -> bool:
+    def _compare(self, value: float | None, epoch: float) -> bool:
         """Is it a new best? Tells the schedule, and counts the evaluations without one."""
         progress, higher = self.progress, METRICS[self.metric].higher_is_better
         if value is not None:
@@ -211,7 +231,8 @@ class Fit:
             progress.best is None or (value > progress.best if higher else value < progress.best)
         )
         if better:
-            progress.best, progress.best_step, progress.best_epoch, progress.waited = value, step.number, step.epoch, 0
+            progress.best, progress.best_step, progress.best_epoch = value, self.loop.position.step, epoch
+            progress.waited = 0
         else:
             progress.waited += 1
         # Even a model without any score is worth keeping until there is a better one.

@@ -5,8 +5,9 @@ A learning rate here is multiplied by the schedule's factor of the moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,7 +22,23 @@ def _fusible(parameters: list[nn.Parameter]) -> bool:
     return all(p.device.type in ("cpu", "cuda", "mps") and p.is_floating_point() for p in parameters)
 
 
-class Adam(torch.optim.Adam):
+class _Ranges:
+    """Checks the fields that all optimizers share, and Adam's decays."""
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """A positive step size, decays of means in [0, 1), nothing negative."""
+        faults = [] if fields["lr"] > 0 else [("lr", f"lr is {fields['lr']}, expected more than 0")]
+        for name in ("beta1", "beta2"):
+            if name in fields and not 0 <= fields[name] < 1:
+                faults.append((name, f"{name} is {fields[name]}, expected 0 <= {name} < 1"))
+        for name in ("eps", "weight_decay", "momentum", "lr_decay", "lambd", "alpha", "t0"):
+            if name in fields and fields[name] < 0:
+                faults.append((name, f"{name} is {fields[name]}, expected 0 or more"))
+        return faults
+
+
+class Adam(_Ranges, torch.optim.Adam):
     """Adam (Kingma and Ba 2015).
 
     Fields:
@@ -56,7 +73,7 @@ class Adam(torch.optim.Adam):
         )
 
 
-class AdamW(torch.optim.AdamW):
+class AdamW(_Ranges, torch.optim.AdamW):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
 
     Fields:
@@ -83,7 +100,7 @@ class AdamW(torch.optim.AdamW):
         )
 
 
-class SGD(torch.optim.SGD):
+class SGD(_Ranges, torch.optim.SGD):
     """Stochastic gradient descent, plain or with momentum (Polyak 1964; Nesterov 1983).
 
     Fields:
@@ -114,14 +131,15 @@ class SGD(torch.optim.SGD):
         )
 
     @classmethod
-    def check_fields(cls, fields: dict[str, float]) -> list[tuple[str, str]]:
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Nesterov's rule needs momentum."""
+        faults = super().check_fields(fields)
         if fields["nesterov"] and not fields["momentum"]:
-            return [("nesterov", "needs momentum; set 'momentum: 0.9' or 'nesterov: false'")]
-        return []
+            faults.append(("nesterov", "needs momentum; set 'momentum: 0.9' or 'nesterov: false'"))
+        return faults
 
 
-class Adagrad(torch.optim.Adagrad):
+class Adagrad(_Ranges, torch.optim.Adagrad):
     """Adagrad (Duchi, Hazan and Singer 2011).
 
     Fields:
@@ -144,7 +162,7 @@ class Adagrad(torch.optim.Adagrad):
         super().__init__(list(parameters), lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay)
 
 
-class ASGD(torch.optim.ASGD):
+class ASGD(_Ranges, torch.optim.ASGD):
     """Averaged stochastic gradient descent (Polyak and Juditsky 1992; step sizes as Bottou 2012).
 
     The model that is evaluated and kept is the average of the weights from step t0 + 2 on.

@@ -79,13 +79,20 @@ class Predictor:
         self.model.to(self.device).eval()
         self.tokenizer = self.recipe.data.tokenizer.build()
 
-    def predict(self, examples: Iterable[str | Sequence[str]]) -> list[Prediction]:
-        """Predictions for texts, which are split by the recipe's tokenizer, or for lists of tokens; in their order."""
+    def predict(self, examples: Iterable[str | Sequence[str] | Mapping[str, list[str]]]) -> list[Prediction]:
+        """Predictions in the order of `examples`.
+
+        An example is a text, which the recipe's tokenizer splits, or a list of tokens, or, for a model that reads
+        further columns, a mapping from column to list.
+        """
         if isinstance(examples, str):
             raise TypeError("predict takes a list of texts; write predict([text])")
         return list(self.stream(self._example(example) for example in examples))
 
-    def _example(self, example: str | Sequence[str]) -> Example:
+    def _example(self, example: str | Sequence[str] | Mapping[str, list[str]]) -> Example:
+        if isinstance(example, Mapping):
+            first, *others = self.resources.input_columns
+            return Example(list(example[first]), None, {name: example[name] for name in others if name in example})
         return Example(self.tokenizer.tokenize(example) if isinstance(example, str) else list(example))
 
     def stream(self, examples: Iterable[Example], *, window: int = _WINDOW) -> Iterator[Prediction]:
@@ -128,16 +135,30 @@ class Predictor:
             return (Example(self.tokenizer.tokenize(line)) for _, line in lines)
         if format == "jsonl":
             return (self._from_json(line, f"{name}:{number}") for number, line in lines if line.strip())
-        return _read_conllu(lines, name)
+        source = self.recipe.data.source
+        if source.name == "conllu" and source.fields["units"] == "surface":
+            raise DataError(
+                f"{name}: the model labels surface tokens, CoNLL-U holds a label a word; use --format jsonl"
+            )
+        names = [*self.resources.input_columns, self.recipe.model.head.fields["column"]]
+        return _read_conllu(lines, name, {column: self._conllu_column(column) for column in names})
+
+    def _conllu_column(self, column: str) -> int | None:
+        """Which field of a CoNLL-U line a column of the recipe is; None for one that only MISC can hold."""
+        return _CONLLU_COLUMN.get(self.recipe.data.columns.get(column, column))
 
     def _from_json(self, line: str, where: str) -> Example:
         try:
             value = json.loads(line)
+            json.dumps(value, ensure_ascii=False).encode("utf8")  # half of a surrogate pair is no text
         except ValueError as error:
             raise DataError(f"{where}: not JSON ({error}); give one JSON object a line") from None
         tokens = value.get("tokens") if isinstance(value, dict) else None
         if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
             others = {name: value[name] for name in self.resources.input_columns[1:] if name in value}
+            for name, column in others.items():
+                if not isinstance(column, list) or not all(isinstance(item, str) for item in column):
+                    raise DataError(f'{where}: {name!r} is {column!r}, expected a list of strings like "tokens"')
             return Example(tokens, value, others)
         if isinstance(value, dict) and isinstance(value.get("text"), str):
             return Example(self.tokenizer.tokenize(value["text"]), value)
@@ -158,7 +179,7 @@ class Predictor:
             certain = [round(p, 4) for p in prediction.probabilities]
             value = {**original, "tokens": prediction.tokens, column: prediction.labels, "probabilities": certain}
             return json.dumps(value, ensure_ascii=False) + "\n"
-        return _write_conllu(prediction, column)
+        return _write_conllu(prediction, column, self._conllu_column(column))
 
 
 def _check_components(folder: RunFolder) -> None:
@@ -177,7 +198,10 @@ def _column(example: Example, name: str) -> list[str]:
     """A further input column of an example; DataError if it is not there or not as long as the tokens."""
     found = example.others.get(name)
     if found is None:
-        raise DataError(f"the model reads {name!r} beside the tokens; give it in json lines or CoNLL-U (--format)")
+        raise DataError(
+            f"the model reads {name!r} beside the tokens; give it in json lines (--format jsonl), "
+            "or in CoNLL-U if that has it"
+        )
     if len(found) != len(example.tokens):
         raise DataError(
             f"{len(example.tokens)} tokens, {len(found)} {name} in {' '.join(example.tokens[:8])!r}; give one each"
@@ -203,12 +227,12 @@ def _decoded(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
         yield number, text.removeprefix("\ufeff").rstrip("\r\n") if number == 1 else text.rstrip("\r\n")
 
 
-def _read_conllu(lines: Iterator[tuple[int, str]], name: str) -> Iterator[Example]:
+def _read_conllu(lines: Iterator[tuple[int, str]], name: str, places: Mapping[str, int | None]) -> Iterator[Example]:
     block: list[str] = []
     words: list[list[str]] = []
 
     def example() -> Example:
-        others = {column: [word[index] for word in words] for column, index in _CONLLU_COLUMN.items()}
+        others = {column: [word[at] for word in words] for column, at in places.items() if at is not None}
         return Example([word[1] for word in words], block, others)
 
     for number, line in lines:
@@ -232,7 +256,7 @@ def _read_conllu(lines: Iterator[tuple[int, str]], name: str) -> Iterator[Exampl
 _CONLLU_COLUMN = {"pos_tags": 3, "upos": 3, "xpos": 4}
 
 
-def _write_conllu(prediction: Prediction, column: str) -> str:
+def _write_conllu(prediction: Prediction, column: str, place: int | None) -> str:
     block = prediction.original
     if not isinstance(block, list):
         block = ["\t".join([str(i), token] + ["_"] * 8) for i, token in enumerate(prediction.tokens, 1)]
@@ -242,8 +266,8 @@ def _write_conllu(prediction: Prediction, column: str) -> str:
         columns = line.split("\t")
         if not line.startswith("#") and columns[0].isdigit():
             label = next(labels)
-            if column in _CONLLU_COLUMN:
-                columns[_CONLLU_COLUMN[column]] = label
+            if place is not None:
+                columns[place] = label
             else:
                 columns[9] = f"{column}={label}" if columns[9] == "_" else f"{columns[9]}|{column}={label}"
         written.append("\t".join(columns))

@@ -5,9 +5,10 @@
     resources.json        vocabularies and frequencies
     model.safetensors     the best model so far, at the end the final one
     state.safetensors     all that `--resume` needs
-    journal.jsonl         one line per event: start, steps, evaluations, end
+    journal.jsonl         one line per event: start, evaluations, failure, end
     predictions.jsonl     the first evaluation split, a line per example
     report.json, report.html, README.md
+    .lock                 held by the process that writes
 
 Nothing here is a pickle. Every file is written beside its place and renamed into it, so that a reader, or a process
 that comes after a kill, sees the old file or the new one, never half of one.
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,19 @@ from torch import Tensor
 from seqapps.errors import RunError
 
 __all__ = ["RunFolder"]
+
+_FILES = (
+    "recipe.yaml",
+    "environment.json",
+    "resources.json",
+    "model.safetensors",
+    "state.safetensors",
+    "journal.jsonl",
+    "predictions.jsonl",
+    "report.json",
+    "report.html",
+    "README.md",
+)
 
 
 class RunFolder:
@@ -67,7 +80,12 @@ class RunFolder:
 
         Raises RunError if another process is writing.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: the folder cannot be made ({error.strerror}); give another --output"
+            ) from None
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)
@@ -83,13 +101,19 @@ class RunFolder:
             self._lock.release()
             self._lock = None
 
+    def check_vacant(self) -> None:
+        """RunError if there is something that is not a run: a run's files must not land among others."""
+        if (
+            not self.exists
+            and self.path.is_dir()
+            and any(item.name not in (*_FILES, ".lock") for item in self.path.iterdir())
+        ):
+            raise RunError(f"{self.path}: the folder is not empty and holds no run; give another --output")
+
     def clear(self) -> None:
-        """Remove everything but the lock."""
-        for item in self.path.iterdir():
-            if item.is_dir() and not item.is_symlink():
-                shutil.rmtree(item)
-            elif item.name != ".lock":
-                item.unlink()
+        """Remove a run's files, the recipe first; what else is in the folder stays."""
+        for name in _FILES:
+            (self.path / name).unlink(missing_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file as a whole."""

@@ -61,8 +61,9 @@ class Step(Schedule):
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Steps are some time apart."""
-        return [] if fields["every"] > 0 else [("every", f"every is {fields['every']}, expected more than 0 epochs")]
+        """Steps go down and are some time apart."""
+        faults = [] if fields["every"] > 0 else [("every", f"every is {fields['every']}, expected more than 0 epochs")]
+        return faults + _decays(fields)
 
     def factor(self, moment: Moment) -> float:
         steps = math.floor((moment.epoch - self.hold) / self.every + 1e-9) + 1
@@ -82,6 +83,13 @@ class Plateau(Schedule):
         self.decay, self.patience, self.minimum = decay, patience, minimum
         self.current, self.waited = 1.0, 0
         self.best: float | None = None
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Steps go down, after some evaluation."""
+        low = fields["patience"] < 1
+        faults = [("patience", f"patience is {fields['patience']}, expected 1 or more")] if low else []
+        return faults + _decays(fields)
 
     def factor(self, moment: Moment) -> float:
         return self.current
@@ -178,6 +186,10 @@ class OneCycle(Schedule):
 
 def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2
+
+
+def _decays(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [] if 0 < fields["decay"] <= 1 else [("decay", f"decay is {fields['decay']}, expected 0 < decay <= 1")]
 
 
 def _shares(fields: Mapping[str, Any], *names: str) -> list[tuple[str, str]]:

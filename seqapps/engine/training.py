@@ -164,6 +164,8 @@ def _step(loop: Loop, chosen: Sequence[np.ndarray], moment: Moment) -> tuple[flo
     if loop.scaler is not None:
         loop.scaler.step(loop.optimizer)  # skips the step by itself where fp16 overflowed
         loop.scaler.update()
+        if not np.isfinite(norm) and loop.scaler.get_scale() < 1.0:  # a smaller scale would not help
+            raise _not_finite("gradient norm", norm, moment, batch)
     else:
         if not np.isfinite(norm):
             raise _not_finite("gradient norm", norm, moment, batch)
@@ -173,9 +175,9 @@ def _step(loop: Loop, chosen: Sequence[np.ndarray], moment: Moment) -> tuple[flo
 
 
 def _not_finite(what: str, value: float, moment: Moment, batch: Batch) -> TrainingError:
-    rows = ", ".join(map(str, batch.examples[:5])) + (", ..." if len(batch) > 5 else "")
+    rows = ", ".join(str(row + 1) for row in batch.examples[:5]) + (", ..." if len(batch) > 5 else "")
     return TrainingError(
         f"step {moment.step + 1}: the {what} is {value} in the batch of training rows {rows}; "
         "likely causes: a learning rate that is too high (try training.optimizer.lr a tenth), no training.clip_norm, "
-        "precision fp16, or pretrained vectors that are not finite; the last good checkpoint is kept"
+        "precision fp16, or pretrained vectors that are not finite; what was saved before is kept"
     )

@@ -58,6 +58,9 @@ class Head(nn.Module, abc.ABC):
     def predict(self, encoded: Encoded, batch: Batch) -> list[Any]:
         """One prediction per example, in the order of the batch."""
 
+    def check_training(self, train: IndexedSplit) -> None:
+        """DataError naming row and position where the training split has targets that the head cannot learn."""
+
     @property
     @abc.abstractmethod
     def headline(self) -> str:

@@ -13,9 +13,11 @@ from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request
 from seqapps.data.vocabulary import Vocabulary
+from seqapps.errors import DataError
 from seqapps.heads.head import Head, Loss
 from seqapps.modules.crf import LinearChainCRF
 from seqapps.modules.recurrent import Encoded
+from seqapps.schemes import check
 
 if TYPE_CHECKING:
     from seqapps.metrics.intervals import Bootstrap
@@ -97,6 +99,19 @@ class Tagging(Head):
             return [("activation", "a CRF has one distribution per sentence; use 'softmax' or 'crf: false'")]
         return []
 
+    def check_training(self, train: IndexedSplit) -> None:
+        """With a constrained CRF every training sentence must follow the tag scheme: any other has probability 0."""
+        scheme = self.crf.scheme if self.crf is not None else None
+        if scheme is None:
+            return
+        for row in range(len(train)):
+            violation = check(train.strings(self.column, row), scheme)
+            if violation is not None:
+                raise DataError(
+                    f"split 'train', row {row + 1}, token {violation[0] + 1}: {violation[1]}; the labels follow scheme "
+                    f"{scheme!r} otherwise: mend the data, or set model.head.constraints to false"
+                )
+
     @property
     def headline(self) -> str:
         return "f1" if self.spans else "accuracy"
@@ -147,15 +162,14 @@ class Tagging(Head):
         return evaluate_tagging(sentences, frequencies=frequencies, bootstrap=bootstrap, spans=self.spans)
 
     def baselines(self, train: IndexedSplit, split: IndexedSplit) -> Iterator[tuple[str, list[Tagged]]]:
-        from seqapps.baselines.hidden_markov_model import HiddenMarkovModel
-        from seqapps.baselines.most_frequent_tag import MostFrequentTag
+        from seqapps.baselines import TAGGING
 
         seen = [(train.strings(train.token_column, row), train.strings(self.column, row)) for row in range(len(train))]
-        for name, baseline in (("most_frequent_tag", MostFrequentTag()), ("hidden_markov_model", HiddenMarkovModel())):
-            baseline.fit(seen)
+        for name, baseline in TAGGING.items():
+            fitted = baseline().fit(seen)
             yield (
                 name,
-                [Tagged(baseline.predict(split.strings(split.token_column, row)), []) for row in range(len(split))],
+                [Tagged(fitted.predict(split.strings(split.token_column, row)), []) for row in range(len(split))],
             )
 
     def record(self, split: IndexedSplit, row: int, prediction: Tagged) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def _scaled_mask(like: Tensor, p: float) -> Tensor:
         return F.dropout(torch.ones_like(like), p)
     words = torch.empty((like.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
     bits = words.view(torch.int16)[: like.numel()].view(like.shape)  # -32768 .. 32767
-    dropped = round(p * 65536)
+    dropped = min(round(p * 65536), 65535)
     mask = torch.empty(like.shape, dtype=like.dtype)
     torch.ge(bits, dropped - 32768, out=mask)
     return mask.mul_(65536 / (65536 - dropped))

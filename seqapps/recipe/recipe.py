@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from seqapps.errors import close_match
 from seqapps.recipe.spec import Mark, Spec
+from seqapps.registry import registry
 
 __all__ = ["Batching", "Data", "Evaluation", "InitFrom", "Model", "Recipe", "Stop", "Training"]
 
@@ -151,7 +153,8 @@ class Training:
     Fields:
         optimizer, schedule: update rule and learning rate over time.
         epochs: passes over the training split, at most.
-        max_steps, max_seconds: further limits on optimizer steps and on wall time; whichever comes first ends training.
+        max_steps, max_seconds: further limits on optimizer steps and on the seconds that they take, evaluations not
+            counted; whichever comes first ends training.
         clip_norm: gradients whose 2-norm over all parameters is larger are scaled down to it.
         clip_value: each gradient component is cut to [-clip_value, clip_value].
         accumulate: batches per optimizer step; the gradient equals that of the one large batch.
@@ -164,7 +167,8 @@ class Training:
         matmul_precision: fp32 matrix products; auto = the fastest one that keeps fp32-grade error on this machine.
         device: auto | cpu | cuda | cuda:N | mps; auto = a GPU if there is one.
         threads: CPU threads of one operation; none = torch's choice.
-        kernels: how cells are run over time; reference = always step by step.
+        kernels: how cells are run over time; auto = the first kernel that supports the cell, reference = always step by
+            step, or the name of a kernel, which must then support it.
     """
 
     optimizer: Annotated[Spec, "optimizers"] = field(default=Spec("optimizers", "adam"))
@@ -184,7 +188,7 @@ class Training:
     matmul_precision: Literal["auto", "highest", "high", "medium"] = "auto"
     device: str = "auto"
     threads: int | None = None
-    kernels: Literal["auto", "reference", "native"] = "auto"
+    kernels: str = "auto"
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
@@ -194,6 +198,9 @@ class Training:
             faults.append(("seed", f"{fields['seed']} is out of range; expected 0 to {2**32 - 1}"))
         if not DEVICE.fullmatch(fields["device"]):
             faults.append(("device", f"{fields['device']!r} is no device; expected auto, cpu, cuda, cuda:N or mps"))
+        known = ["auto", "reference", *registry("kernels").names()]
+        if fields["kernels"] not in known:
+            faults.append(("kernels", f"unknown kernel {fields['kernels']!r}{close_match(fields['kernels'], known)}"))
         return faults
 
 

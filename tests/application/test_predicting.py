@@ -81,6 +81,7 @@ def test_conllu_comes_back_with_its_tags_filled_in(tagger):
         (b"fine\n\xff\xfe\n", "text", "input:2: byte 1 is 0xff, not UTF-8; convert the file"),
         (b'{"tokens": "the cat"}\n', "jsonl", 'input:1: expected {"tokens"'),
         (b"{oops\n", "jsonl", "input:1: not JSON"),
+        (b'{"text": "\\ud800 x"}\n', "jsonl", "input:1: not JSON"),
         (b"1\tthe\n", "conllu", "input:1: 2 columns, expected 10"),
     ],
 )
@@ -177,6 +178,10 @@ def test_a_model_with_further_input_columns_reads_them_when_it_predicts(folder):
     assert conllu.probabilities == pytest.approx(found.probabilities)
     with pytest.raises(DataError, match="the model reads 'upos' beside the tokens"):
         read(tagger, b"the cat\n")
+    (mapped,) = tagger.predict([{"tokens": ["the", "cat"], "upos": ["1", "2"]}])
+    assert mapped.probabilities == pytest.approx(found.probabilities)
+    with pytest.raises(DataError, match="input:1: 'upos' is 5, expected a list of strings"):
+        read(tagger, json.dumps({"tokens": ["the", "cat"], "upos": 5}).encode(), "jsonl")
     with pytest.raises(DataError, match="2 tokens, 1 upos in 'the cat'"):
         read(tagger, json.dumps({"tokens": ["the", "cat"], "upos": ["1"]}).encode(), "jsonl")
 
@@ -209,3 +214,32 @@ def test_a_model_of_a_corpus_is_measured_on_files_by_their_ending(folder, name, 
     (folder / "x.doc").write_text("")
     with pytest.raises(UseError, match=r"the ending '.doc' is not known; use one of .conllu"):
         evaluate(run.path, file="x.doc")
+
+
+def test_labels_of_a_mapped_column_go_where_they_came_from(folder):
+    lines = (folder / "train.txt").read_text().split("\n")
+    (folder / "three.txt").write_text("\n".join(f"{line}\tX" if line else "" for line in lines), encoding="utf8")
+    files = "train: three.txt, validation: three.txt, test: three.txt"
+    settings = [
+        f"data.source={{type: columns, names: [tokens, xpos, other], separator: tab, {files}}}",
+        "data.columns={pos_tags: xpos}",
+        "training.epochs=1",
+    ]
+    tagger = seqapps.load(seqapps.run("tiny.yaml", output="mapped", settings=settings).path)
+    (found,) = read(tagger, b"1\tthe\t_\t_\t_\t_\t_\t_\t_\t_\n\n", "conllu")
+    assert tagger.write(found, "conllu").split("\t")[3:5] == ["_", found.labels[0]]
+
+
+def test_a_file_is_read_in_the_scheme_of_the_training_data(folder):
+    (folder / "spans.txt").write_text("a B-X\nb I-X\nc O\n\n" * 40, encoding="utf8")
+    files = "train: spans.txt, validation: spans.txt, test: spans.txt"
+    settings = [
+        f"data.source={{type: columns, names: [tokens, pos_tags], convert_to: bioes, {files}}}",
+        "training.epochs=1",
+    ]
+    run = seqapps.run("tiny.yaml", output="spans", settings=settings)
+    (folder / "bad.txt").write_text("a I-X\nb O\n\n")
+    with pytest.raises(DataError, match=r"bad.txt:1: column 'pos_tags' violates scheme 'bio'"):
+        evaluate(run.path, file="bad.txt")
+    (folder / "short.txt").write_text("a B-X\nb B-X\n\n")
+    assert evaluate(run.path, file="short.txt")["metrics"]["f1"]["count"] == 2

@@ -132,6 +132,92 @@ def test_stopping_out_of_turn_leaves_no_trace_in_a_resumed_run(folder):
     assert_same_weights("whole", "cut")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["training.max_steps=7"],
+        ["training.max_steps=6"],
+        ["training.stop={patience: 1}", "training.optimizer.lr=1e-9"],
+        ["training.evaluate_every=5", "training.epochs=1"],
+        ["training.evaluate_every=100", "training.epochs=1"],
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_a_kill_while_the_report_is_written_changes_nothing(folder, monkeypatch, settings):
+    import seqapps.application.running as running
+
+    whole = seqapps.run("tiny.yaml", output="whole", settings=settings)
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "write_report", killed)
+        with pytest.raises(KeyboardInterrupt):
+            seqapps.run("tiny.yaml", output="cut", settings=settings)
+    for _ in range(2):
+        cut = seqapps.run("tiny.yaml", output="cut", settings=settings, resume=True)
+    assert curves("whole") == curves("cut")
+    assert_same_weights("whole", "cut")
+    assert whole.read_json("report.json")["metrics"] == cut.read_json("report.json")["metrics"]
+
+
+def test_a_run_made_longer_says_so_and_is_then_finished(folder, capsys):
+    seqapps.run("tiny.yaml", settings=["training.max_steps=5"])
+    longer = ["training.max_steps=8"]
+    for _ in range(2):
+        run = seqapps.run("tiny.yaml", settings=longer, resume=True)
+    assert run.read_json("report.json")["training"]["steps"] == 8
+    assert "max_steps: 8" in run.read_json("report.json")["recipe"]
+    assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_a_resumed_run_says_what_has_changed_around_it(folder):
+    seqapps.run("tiny.yaml", settings=["training.max_steps=3"])
+    environment = RunFolder("runs/tiny").read_json("environment.json")
+    environment["versions"]["torch"] = "1.0"
+    RunFolder("runs/tiny").write_json("environment.json", environment)
+    run = seqapps.run("tiny.yaml", settings=["training.max_steps=4"], resume=True)
+    (note,) = [n for n in run.read_json("report.json")["data"]["notes"] if "resumed under other conditions" in n]
+    assert "'torch': '1.0'" in note
+
+
+def test_a_folder_of_other_things_is_left_alone(folder):
+    Path("precious").mkdir()
+    Path("precious/thesis.txt").write_text("x")
+    with pytest.raises(RunError, match="precious: the folder is not empty and holds no run"):
+        seqapps.run("tiny.yaml", output="precious", overwrite=True)
+    with pytest.raises(RunError, match="the folder cannot be made"):
+        seqapps.run("tiny.yaml", output="train.txt/x")
+    run = seqapps.run("tiny.yaml", settings=["training.epochs=1"])
+    (run / "notes.txt").write_text("mine")
+    seqapps.run("tiny.yaml", settings=["training.epochs=1"], overwrite=True)
+    assert (run / "notes.txt").read_text() == "mine"
+    assert Path("precious/thesis.txt").read_text() == "x"
+
+
+def test_a_sentence_that_breaks_the_tag_scheme_is_found_before_a_crf_is_trained(folder):
+    rows = [{"tokens": ["a", "b"], "pos_tags": ["B-X", "I-X"]}] * 50 + [
+        {"tokens": ["a", "b"], "pos_tags": ["O", "I-X"]}
+    ]
+    Path("spans.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf8")
+    source = "data.source={type: tables, train: spans.jsonl, validation: spans.jsonl, test: spans.jsonl}"
+    with pytest.raises(
+        DataError, match=r"split 'train', row 51, token 2: .*I-X.*; the labels follow scheme 'bio' otherwise"
+    ):
+        seqapps.run("tiny.yaml", settings=[source, "model.head.crf=true"])
+    assert not Path("runs").exists()
+    seqapps.run(
+        "tiny.yaml", settings=[source, "model.head.crf=true", "model.head.constraints=false", "training.epochs=1"]
+    )
+
+
+def test_a_schedule_that_watches_needs_something_to_watch(folder):
+    settings = ["data.source.validation=null", "training.schedule=plateau"]
+    with pytest.raises(DataError, match="has no split 'validation'"):
+        seqapps.run("tiny.yaml", settings=settings)
+
+
 def test_resuming_with_another_recipe_is_refused(folder):
     seqapps.run("tiny.yaml", settings=["training.epochs=1"])
     with pytest.raises(RunError, match=r"its recipe differs from this one \(here: .*hidden_size: 11"):
@@ -208,6 +294,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_model(folder):
         (["training.precision=fp16"], UseError, "fp16 needs a CUDA device"),
         (["training.stop={patience: 1, metric: f1}"], UseError, r"training.stop.metric: 'f1' is not measured here"),
         (["model.freeze=['embeder.*']"], UseError, r"model.freeze: 'embeder.\*' matches no parameter"),
+        (["training.optimizer={type: adam, lr: -1}"], RecipeError, "lr is -1.0, expected more than 0"),
+        (["training.kernels=natve"], RecipeError, r"unknown kernel 'natve'; did you mean 'native'\?"),
         (["model.freeze=['*']"], UseError, "nothing is left to train"),
         (["model.head.column=tags"], DataError, "no column 'tags'"),
     ],

@@ -76,7 +76,7 @@ def test_a_column_of_something_else_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("values", "message"), [([["a"], None], "row 1: .* is empty"), ([["a"], ["b", None]], "row 1")]
+    ("values", "message"), [([["a"], None], "row 2: .* is empty"), ([["a"], ["b", None]], "row 2")]
 )
 def test_missing_values_name_split_and_row(values, message):
     data = Dataset.from_dict({"tokens": values})
@@ -87,11 +87,18 @@ def test_missing_values_name_split_and_row(values, message):
 def test_tokens_and_tags_of_different_number_name_the_row():
     data = Dataset.from_dict({"tokens": [["a"], ["a", "b"]], "tags": [["X"], ["X"]]})
     with pytest.raises(
-        DataError, match=r"split 'train', row 1: 2 tokens, 1 tags; they must be equally many \(1 such rows\)"
+        DataError, match=r"split 'train', row 2: 2 tokens, 1 tags; they must be equally many \(1 such rows\)"
     ):
         read_forms(data, ["tokens", "tags"], "train")
 
 
 def test_rows_without_tokens_are_named():
-    with pytest.raises(DataError, match=r"split 'train', row 1: no tokens; remove empty rows \(2 of them\)"):
+    with pytest.raises(DataError, match=r"split 'train', row 2: no tokens; remove empty rows \(2 of them\)"):
         check_aligned({"tokens": np.array([0, 2, 2, 3, 3])}, "train")
+
+
+def test_an_unlabelled_row_of_the_hub_is_named():
+    features = Features({"tokens": List(Value("string")), "ner_tags": List(ClassLabel(names=["O"]))})
+    data = Dataset.from_dict({"tokens": [["a"], ["b"]], "ner_tags": [[0], [-1]]}, features=features)
+    with pytest.raises(DataError, match="split 'train', row 2: column 'ner_tags' holds -1, which is no label"):
+        prepare_split(data, "train", ["tokens", "ner_tags"], {}, None)

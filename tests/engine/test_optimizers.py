@@ -53,4 +53,4 @@ def test_averaged_sgd_is_evaluated_with_the_mean_of_its_weights():
 
 
 def test_nesterov_without_momentum_is_a_fault():
-    assert optimizers.SGD.check_fields({"nesterov": True, "momentum": 0.0})[0][0] == "nesterov"
+    assert optimizers.SGD.check_fields({"lr": 0.1, "nesterov": True, "momentum": 0.0})[0][0] == "nesterov"

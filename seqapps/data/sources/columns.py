@@ -69,6 +69,7 @@ class Columns(Source):
         self.names, self.named = names, {"train": train, "validation": validation, "test": test}
         self.cells = _CELLS[separator]
         self.scheme, self.span_columns, self.convert_to = scheme, span_columns, convert_to
+        self._recognised: dict[str, str] = {}
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -85,12 +86,17 @@ class Columns(Source):
     def files(self, places: Places) -> list[Path]:
         return [file for files in split_files(places, self.named).values() for file in files]
 
+    @property
+    def recognised(self) -> dict[str, str]:
+        return self._recognised
+
     def load(self, places: Places, splits: Sequence[str] | None = None) -> dict[str, Dataset]:
         from datasets import Dataset
 
         wanted = split_files(places, self.named, splits=splits)
         read = {split: [(file, self._read(file)) for file in files] for split, files in wanted.items()}
-        for column, scheme in self._marking_spans(read).items():
+        self._recognised = self._marking_spans(read)
+        for column, scheme in self._recognised.items():
             self._hold_to_scheme(column, scheme, read)
         return {
             split: Dataset.from_dict({n: [row for _, s in files for row in s.columns[n]] for n in self._kept()})

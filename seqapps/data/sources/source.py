@@ -49,6 +49,11 @@ class Source(abc.ABC):
     licence: ClassVar[str | None] = None  # said in every report made from the source
     warning: ClassVar[str | None] = None  # shown at the start of a run, for example a contested licence
 
+    @property
+    def recognised(self) -> dict[str, str]:
+        """What `load` found out about its files, column -> tag scheme; kept with a run for files read later."""
+        return {}
+
     @abc.abstractmethod
     def load(self, places: Places, splits: Sequence[str] | None = None) -> dict[str, Dataset]:
         """Read the data: split name ("train", "validation", "test") to Dataset.
