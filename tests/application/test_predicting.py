@@ -8,7 +8,7 @@ import pytest
 
 import seqapps
 from seqapps.application import evaluate
-from seqapps.engine.predictor import Example
+from seqapps.engine.formats import Example
 from seqapps.errors import DataError, RunError, UseError
 
 
@@ -78,7 +78,7 @@ def test_conllu_comes_back_with_its_tags_filled_in(tagger):
 @pytest.mark.parametrize(
     ("data", "format", "message"),
     [
-        (b"fine\n\xff\xfe\n", "text", "input:2: byte 1 is 0xff, not UTF-8; convert the file"),
+        (b"fine\n\xff\xfe\n", "text", "input:2: byte 1 of the line is 0xff, not UTF-8; convert the file"),
         (b'{"tokens": "the cat"}\n', "jsonl", 'input:1: expected {"tokens"'),
         (b"{oops\n", "jsonl", "input:1: not JSON"),
         (b'{"text": "\\ud800 x"}\n', "jsonl", "input:1: not JSON"),

@@ -13,7 +13,7 @@ from typing import IO
 from seqapps.data.sources.source import Places
 from seqapps.errors import DataError
 
-__all__ = ["COMPRESSED", "bare_suffix", "files_of", "lines_of", "split_files"]
+__all__ = ["COMPRESSED", "bare_suffix", "decoded_lines", "files_of", "lines_of", "split_files"]
 
 _OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}  # type: ignore[dict-item]
 COMPRESSED = tuple(_OPENERS)
@@ -63,21 +63,27 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with _OPENERS.get(path.suffix, lambda p: p.open("rb"))(path) as stream:
-            for number, raw in enumerate(stream, 1):
-                try:
-                    line = raw.decode("utf8")
-                except UnicodeDecodeError as error:
-                    byte = f"0x{raw[error.start]:02x}"
-                    raise DataError(
-                        f"{path}:{number}: byte {error.start + 1} of the line is {byte}, not UTF-8; convert the file"
-                    ) from None
-                yield number, (line.removeprefix("\ufeff") if number == 1 else line).rstrip("\r\n")
+            for number, line in decoded_lines(stream, str(path)):
+                yield number, line
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); is it there, whole and of the kind its ending says?"
         ) from error
     if number == 0:
         raise DataError(f"{path}: the file is empty")
+
+
+def decoded_lines(stream: IO[bytes], name: str) -> Iterator[tuple[int, str]]:
+    """Line numbers from 1 and lines without their ends, a BOM dropped. DataError name:line for bytes not UTF-8."""
+    for number, raw in enumerate(stream, 1):
+        try:
+            line = raw.decode("utf8")
+        except UnicodeDecodeError as error:
+            byte = f"0x{raw[error.start]:02x}"
+            raise DataError(
+                f"{name}:{number}: byte {error.start + 1} of the line is {byte}, not UTF-8; convert the file"
+            ) from None
+        yield number, (line.removeprefix("\ufeff") if number == 1 else line).rstrip("\r\n")
 
 
 def bare_suffix(path: Path) -> str:

@@ -1,0 +1,154 @@
+"""What is predicted for, and what was predicted, as lines of text, JSON lines or CoNLL-U."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import IO, Any, Literal, NamedTuple
+
+from seqapps.data.resources import Resources
+from seqapps.data.sources.reading import decoded_lines
+from seqapps.data.tokenizers import Tokenizer
+from seqapps.errors import DataError
+from seqapps.recipe.recipe import Recipe
+
+__all__ = ["Example", "Format", "Formats", "Prediction"]
+
+Format = Literal["text", "jsonl", "conllu"]
+
+# Names of columns that CoNLL-U has a field for; others go to MISC.
+_CONLLU_COLUMN = {"pos_tags": 3, "upos": 3, "xpos": 4}
+
+
+class Example(NamedTuple):
+    """Something to predict for.
+
+    Attributes:
+        tokens: what is labelled.
+        original: what its line or block held, for writing it back.
+        others: further columns that the model reads, each as long as `tokens`.
+    """
+
+    tokens: list[str]
+    original: Any = None
+    others: Mapping[str, list[str]] = MappingProxyType({})
+
+
+class Prediction(NamedTuple):
+    """Tokens, a label for each, and the model's probability of that label."""
+
+    tokens: list[str]
+    labels: list[str]
+    probabilities: list[float]
+    original: Any = None
+
+
+class Formats:
+    """Reads examples and writes predictions as the recipe of a run understands its columns."""
+
+    def __init__(self, recipe: Recipe, resources: Resources, tokenizer: Tokenizer):
+        self.recipe, self.resources, self.tokenizer = recipe, resources, tokenizer
+
+    def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
+        """Examples from bytes, one at a time.
+
+        text: a sentence a line, split by the recipe's tokenizer. jsonl: {"tokens": [...]} or {"text": "..."} a line.
+        conllu: CoNLL-U sentences.
+
+        Raises DataError with name:line for bytes that are not UTF-8 and for lines that do not fit the format.
+        """
+        lines = decoded_lines(stream, name)
+        if format == "text":
+            return (Example(self.tokenizer.tokenize(line)) for _, line in lines)
+        if format == "jsonl":
+            return (self._from_json(line, f"{name}:{number}") for number, line in lines if line.strip())
+        source = self.recipe.data.source
+        if source.name == "conllu" and source.fields["units"] == "surface":
+            raise DataError(
+                f"{name}: the model labels surface tokens, CoNLL-U holds a label a word; use --format jsonl"
+            )
+        names = [*self.resources.input_columns, self.recipe.model.head.fields["column"]]
+        return _read_conllu(lines, name, {column: self._conllu_column(column) for column in names})
+
+    def _conllu_column(self, column: str) -> int | None:
+        """Which field of a CoNLL-U line a column of the recipe is; None for one that only MISC can hold."""
+        return _CONLLU_COLUMN.get(self.recipe.data.columns.get(column, column))
+
+    def _from_json(self, line: str, where: str) -> Example:
+        try:
+            value = json.loads(line)
+            json.dumps(value, ensure_ascii=False).encode("utf8")  # half of a surrogate pair is no text
+        except ValueError as error:
+            raise DataError(f"{where}: not JSON ({error}); give one JSON object a line") from None
+        tokens = value.get("tokens") if isinstance(value, dict) else None
+        if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
+            others = {name: value[name] for name in self.resources.input_columns[1:] if name in value}
+            for name, column in others.items():
+                if not isinstance(column, list) or not all(isinstance(item, str) for item in column):
+                    raise DataError(f'{where}: {name!r} is {column!r}, expected a list of strings like "tokens"')
+            return Example(tokens, value, others)
+        if isinstance(value, dict) and isinstance(value.get("text"), str):
+            return Example(self.tokenizer.tokenize(value["text"]), value)
+        raise DataError(f'{where}: expected {{"tokens": ["...", ...]}} or {{"text": "..."}}')
+
+    def write(self, prediction: Prediction, format: Format = "text") -> str:
+        """A prediction as text that ends with a line break.
+
+        text: `token/label token/label ...`. jsonl: the object that was read, with tokens, labels under the name of the
+        labels' column, and probabilities. conllu: the sentence that was read with its labels in UPOS (XPOS for a column
+        `xpos`); labels of other columns go to MISC as `column=label`.
+        """
+        column = self.recipe.model.head.fields["column"]
+        if format == "text":
+            return " ".join(f"{t}/{x}" for t, x in zip(prediction.tokens, prediction.labels, strict=True)) + "\n"
+        if format == "jsonl":
+            original = prediction.original if isinstance(prediction.original, dict) else {}
+            certain = [round(p, 4) for p in prediction.probabilities]
+            value = {**original, "tokens": prediction.tokens, column: prediction.labels, "probabilities": certain}
+            return json.dumps(value, ensure_ascii=False) + "\n"
+        return _write_conllu(prediction, column, self._conllu_column(column))
+
+
+def _read_conllu(lines: Iterator[tuple[int, str]], name: str, places: Mapping[str, int | None]) -> Iterator[Example]:
+    block: list[str] = []
+    words: list[list[str]] = []
+
+    def example() -> Example:
+        others = {column: [word[at] for word in words] for column, at in places.items() if at is not None}
+        return Example([word[1] for word in words], block, others)
+
+    for number, line in lines:
+        if not line.strip():
+            if block:
+                yield example()
+            block, words = [], []
+            continue
+        block.append(line)
+        if line.startswith("#"):
+            continue
+        columns = line.split("\t")
+        if len(columns) != 10:
+            raise DataError(f"{name}:{number}: {len(columns)} columns, expected 10; is a tab missing?")
+        if columns[0].isdigit():
+            words.append(columns)
+    if block:
+        yield example()
+
+
+def _write_conllu(prediction: Prediction, column: str, place: int | None) -> str:
+    block = prediction.original
+    if not isinstance(block, list):
+        block = ["\t".join([str(i), token] + ["_"] * 8) for i, token in enumerate(prediction.tokens, 1)]
+    labels = iter(prediction.labels)
+    written = []
+    for line in block:
+        columns = line.split("\t")
+        if not line.startswith("#") and columns[0].isdigit():
+            label = next(labels)
+            if place is not None:
+                columns[place] = label
+            else:
+                columns[9] = f"{column}={label}" if columns[9] == "_" else f"{columns[9]}|{column}={label}"
+        written.append("\t".join(columns))
+    return "\n".join(written) + "\n\n"
