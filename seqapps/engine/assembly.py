@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ def needed_splits(recipe: Recipe) -> list[str]:
 
 
 def load_splits(
-    recipe: Recipe, places: Places, wanted: Iterable[str], required: Iterable[str]
+    recipe: Recipe, places: Places, wanted: Iterable[str], required: Collection[str]
 ) -> tuple[Source, dict[str, Dataset]]:
     """Open the source and make its splits ready. DataError if a required one is missing."""
     source: Source = recipe.data.source.build()
@@ -74,9 +74,10 @@ def load_splits(
     for name in required:
         if name not in found:
             hint = close_match(name, found)
+            derive = f", or cut it from train with data.derive: {{{name}: 0.1}}" if "train" in required else ""
             raise DataError(
                 f"{recipe.data.source.mark}: source {recipe.data.source.name!r} has no split {name!r}{hint}; "
-                f"name another, or cut it from train with data.derive: {{{name}: 0.1}}"
+                f"name another{derive}"
             )
     columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
     ready = {
