@@ -65,11 +65,9 @@ def run(
     path = Path(recipe)
     checked = load_recipe(path, settings)
     folder = RunFolder(output if output is not None else Path("runs") / checked.name)
-    if folder.exists and not (resume or overwrite):
-        raise RunError(f"{folder.path}: there is a run already; --resume goes on with it, --overwrite replaces it")
     if resume and overwrite:
         raise UseError("--resume and --overwrite exclude each other; give one of them")
-    folder.check_vacant()
+    _check_free(folder, taken_is_fine=resume or overwrite)
     resuming = resume and folder.has("state.safetensors")
     if resume and not resuming:
         Console().say(f"{folder.path}: nothing to resume; starting from the beginning")
@@ -88,8 +86,10 @@ def run(
         model.head.check_training(data.splits["train"])
         fit = new_fit(checked, data, model, arithmetic, folder)
         with _locked(folder):
+            _check_free(folder, taken_is_fine=resume or overwrite)  # nobody else began while data was read
             if resuming:
                 fit.resume()
+                folder.remove_report()
                 folder.write_text("recipe.yaml", dump_recipe(checked))
                 _note_changes(folder, checked, arithmetic)
             else:
@@ -97,6 +97,13 @@ def run(
                 _write_beginning(folder, checked, data, model, arithmetic, notes, places)
             _train_and_report(checked, data, fit, arithmetic, folder)
     return folder
+
+
+def _check_free(folder: RunFolder, *, taken_is_fine: bool) -> None:
+    """RunError if the folder holds a run that was not asked for, or something that is no run."""
+    if folder.exists and not taken_is_fine:
+        raise RunError(f"{folder.path}: there is a run already; --resume goes on with it, --overwrite replaces it")
+    folder.check_vacant()
 
 
 def _check_resumable(folder: RunFolder, recipe: Recipe) -> None:

@@ -29,6 +29,7 @@ from seqapps.errors import RunError
 
 __all__ = ["RunFolder"]
 
+_REPORT = ("report.json", "predictions.jsonl", "report.html", "README.md")
 _FILES = (
     "recipe.yaml",
     "environment.json",
@@ -36,10 +37,7 @@ _FILES = (
     "model.safetensors",
     "state.safetensors",
     "journal.jsonl",
-    "predictions.jsonl",
-    "report.json",
-    "report.html",
-    "README.md",
+    *_REPORT,
 )
 
 
@@ -103,12 +101,16 @@ class RunFolder:
 
     def check_vacant(self) -> None:
         """RunError if there is something that is not a run: a run's files must not land among others."""
-        if (
-            not self.exists
-            and self.path.is_dir()
-            and any(item.name not in (*_FILES, ".lock") for item in self.path.iterdir())
-        ):
+        if self.exists or not self.path.is_dir():
+            return
+        known = {*_FILES, *(_part(name) for name in _FILES), ".lock"}
+        if any(item.name not in known for item in self.path.iterdir()):
             raise RunError(f"{self.path}: the folder is not empty and holds no run; give another --output")
+
+    def remove_report(self) -> None:
+        """Remove what the report consists of: until it is written anew the run has not finished."""
+        for name in _REPORT:
+            (self.path / name).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove a run's files, the recipe first; what else is in the folder stays."""
@@ -160,7 +162,7 @@ class RunFolder:
     def write(self, name: str, fill: Callable[[Path], Any]) -> None:
         """Let `fill` write to a temporary path, then rename it to its place."""
         path = self.path / name
-        temporary = path.with_name(f".{path.name}.part")
+        temporary = path.with_name(_part(path.name))
         temporary.touch()  # with the permissions of a new file; safetensors would make one that only its owner reads
         fill(temporary)
         with temporary.open("rb") as file:
@@ -196,3 +198,8 @@ class RunFolder:
         """Forget what was written after it had `size` bytes."""
         if self.has("journal.jsonl"):
             os.truncate(self.path / "journal.jsonl", size)
+
+
+def _part(name: str) -> str:
+    """What a file is called while it is written."""
+    return f".{name}.part"

@@ -162,6 +162,24 @@ def test_a_kill_while_the_report_is_written_changes_nothing(folder, monkeypatch,
     assert whole.read_json("report.json")["metrics"] == cut.read_json("report.json")["metrics"]
 
 
+def test_a_longer_run_that_is_killed_has_not_finished(folder, monkeypatch):
+    import seqapps.application.running as running
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    seqapps.run("tiny.yaml", output="whole", settings=["training.epochs=3"])
+    seqapps.run("tiny.yaml", output="cut", settings=["training.epochs=1"])
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "write_report", killed)
+        with pytest.raises(KeyboardInterrupt):
+            seqapps.run("tiny.yaml", output="cut", settings=["training.epochs=3"], resume=True)
+    assert not Path("cut/report.json").exists()
+    seqapps.run("tiny.yaml", output="cut", settings=["training.epochs=3"], resume=True)
+    assert curves("whole") == curves("cut")
+    assert Path("cut/report.json").exists()
+
+
 def test_a_run_made_longer_says_so_and_is_then_finished(folder, capsys):
     seqapps.run("tiny.yaml", settings=["training.max_steps=5"])
     longer = ["training.max_steps=8"]
