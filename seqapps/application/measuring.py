@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.data.indexed import IndexedSplit, read_forms
+from seqapps.data.requests import columns_of
+from seqapps.data.sources.reading import bare_suffix
 from seqapps.data.sources.source import Places
 from seqapps.engine.assembly import load_splits, requests_of
 from seqapps.engine.evaluation import bootstrap_of, predict_split
@@ -45,7 +47,7 @@ def evaluate(
     if file is not None:
         recipe, name = _recipe_for_file(recipe, Path(file), environment["recognised"]), "test"
     _, datasets = load_splits(recipe, places, [], [name])
-    columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
+    columns = columns_of(requests_of(recipe.model))
     ready = IndexedSplit(read_forms(datasets[name], columns, name), predictor.resources, name)
     arithmetic = resolve_arithmetic(recipe.training, predictor.device)
     with arithmetic.active():
@@ -88,13 +90,13 @@ def _recipe_for_file(recipe: Recipe, file: Path, recognised: Mapping[str, str]) 
             fields |= {"scheme": next(iter(recognised.values())), "span_columns": list(recognised)}
         source = dataclasses.replace(source, fields=fields)
     else:
-        suffix = file.with_suffix("").suffix if file.suffix in (".gz", ".xz", ".bz2") else file.suffix
+        suffix = bare_suffix(file)
         if suffix not in _READERS:
             raise UseError(
                 f"{file}: source {source.name!r} reads no files of its own and the ending {suffix!r} is not known; "
                 f"use one of {', '.join(_READERS)}"
             )
-        columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
+        columns = columns_of(requests_of(recipe.model))
         lists = {"lists": columns} if suffix in (".csv", ".tsv") else {}
         source = Spec("sources", _READERS[suffix], {"test": path, **lists})
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source, derive={}, limit=None))

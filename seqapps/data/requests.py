@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from seqapps.errors import ComponentError
 
-__all__ = ["Request", "merge_requests"]
+__all__ = ["Request", "columns_of", "merge_requests"]
 
 
 class Request(NamedTuple):
@@ -45,3 +45,8 @@ def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
                 f"two parts of the model read column {request.column!r} differently ({'; '.join(differing)})"
             )
     return merged
+
+
+def columns_of(requests: Mapping[str, Request]) -> list[str]:
+    """The columns that requests read, each once, in their order."""
+    return list(dict.fromkeys(request.column for request in requests.values()))

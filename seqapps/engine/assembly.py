@@ -15,7 +15,7 @@ import numpy as np
 
 from seqapps.data.dataset import derive_splits, prepare_split
 from seqapps.data.indexed import IndexedSplit, read_forms
-from seqapps.data.requests import Request, merge_requests
+from seqapps.data.requests import Request, columns_of, merge_requests
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.sources.source import Places, Source
 from seqapps.engine.model import Model
@@ -79,7 +79,7 @@ def load_splits(
                 f"{recipe.data.source.mark}: source {recipe.data.source.name!r} has no split {name!r}{hint}; "
                 f"name another{derive}"
             )
-    columns = list(dict.fromkeys(request.column for request in requests_of(recipe.model).values()))
+    columns = columns_of(requests_of(recipe.model))
     ready = {
         name: prepare_split(found[name], name, columns, recipe.data.columns, recipe.data.limit)
         for name in dict.fromkeys([*required, *wanted])
@@ -93,7 +93,7 @@ def open_data(recipe: Recipe, places: Places) -> OpenedData:
     required = needed_splits(recipe)
     source, datasets = load_splits(recipe, places, ["validation"], required)
     requests = requests_of(recipe.model)
-    columns = list(dict.fromkeys(request.column for request in requests.values()))
+    columns = columns_of(requests)
     forms = {name: read_forms(dataset, columns, name) for name, dataset in datasets.items()}
     vectors = read_pretrained(requests, forms["train"], places)
     words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}

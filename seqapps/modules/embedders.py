@@ -32,8 +32,7 @@ class TokenEmbedder(nn.Module):
         lowercase: look words up in lower case (characters still see the case).
         min_frequency, max_size: rarer words, and words beyond the most frequent `max_size`, share the row of `<unk>`.
         word_dropout: alpha; in training a token is looked up as `<unk>` with probability alpha / (alpha + its
-            frequency)
-            (Kiperwasser and Goldberg 2016; they use 0.25).
+            frequency) (Kiperwasser and Goldberg 2016; they use 0.25).
         vectors: file of pretrained vectors of this size: fastText or GloVe text, or word2vec binary, plain, .gz or .xz.
         vectors_words: training = only words of the training split have rows; all = every word of the file has one.
         characters: an embedder of the tokens' characters.
