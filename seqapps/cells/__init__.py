@@ -4,7 +4,7 @@
 class Mine(PointwiseCell): ...
 """
 
-from seqapps.cells.cell import Cell, PointwiseCell, State
+from seqapps.cells.cell import Cell, LinearCell, PointwiseCell, State
 from seqapps.cells.gru import GRU
 from seqapps.cells.lengths import Lengths
 from seqapps.cells.lstm import LSTM
@@ -12,6 +12,6 @@ from seqapps.cells.rnn import RNN
 from seqapps.cells.unroll import unroll
 from seqapps.registry import registry
 
-__all__ = ["GRU", "LSTM", "RNN", "Cell", "Lengths", "PointwiseCell", "State", "register", "unroll"]
+__all__ = ["GRU", "LSTM", "RNN", "Cell", "Lengths", "LinearCell", "PointwiseCell", "State", "register", "unroll"]
 
 register = registry("cells").register

@@ -27,6 +27,9 @@ class GRU(PointwiseCell):
     """
 
     gates = 3
+    gate_names = ("reset", "update")
+    keep_gates = (1,)
+    plain = True  # is it exactly torch's?
 
     def pointwise(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         (h,) = state

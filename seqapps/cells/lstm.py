@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from seqapps.cells.cell import PointwiseCell, State, set_gate_bias
+from seqapps.cells.cell import PointwiseCell, State
 
 __all__ = ["LSTM"]
 
@@ -27,27 +24,24 @@ class LSTM(PointwiseCell):
     bias_hh_l0 are `input_projection` and `recurrent`.
 
     Fields:
-        bias: whether there are b and d.
-        forget_bias: b_f + d_f at the start; none = 1 (Jozefowicz, Zaremba and Sutskever 2015) where there is a bias.
+        bias: whether there are b and d; b_f + d_f starts as 1 (Jozefowicz, Zaremba and Sutskever 2015).
     """
 
     gates, states = 4, 2
+    gate_names = ("input", "forget", "output")
+    keep_gates, write_gates = (1,), (0,)
+    plain = True  # is it exactly torch's?
 
-    def __init__(self, input_size: int, hidden_size: int, /, *, bias: bool = True, forget_bias: float | None = None):
-        super().__init__(input_size, hidden_size, bias=bias)
-        if bias:
-            set_gate_bias(self, 1, 1.0 if forget_bias is None else forget_bias)
-
-    @classmethod
-    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """A forget bias needs a bias."""
-        if fields["forget_bias"] is not None and not fields["bias"]:
-            return [("forget_bias", "a forget bias needs 'bias: true'")]
-        return []
+    def reset_parameters(self) -> None:
+        """As every cell, with a forget bias of 1."""
+        super().reset_parameters()
+        if self.input_projection.bias is not None:
+            self.set_memory_bias(1.0)
 
     def pointwise(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         _, c = state
         i, f, g, o = (projected + recurrent).chunk(4, -1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        h = torch.sigmoid(o) * torch.tanh(c)
+        i, f, o = torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o)
+        c = f * c + i * torch.tanh(g)
+        h = o * torch.tanh(c)
         return h, (h, c)

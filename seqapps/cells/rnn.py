@@ -25,6 +25,8 @@ class RNN(PointwiseCell):
         bias: whether there are b and d.
     """
 
+    plain = True  # is it exactly torch's?
+
     def __init__(
         self, input_size: int, hidden_size: int, /, *, nonlinearity: Literal["tanh", "relu"] = "tanh", bias: bool = True
     ):

@@ -19,11 +19,17 @@ __all__ = ["Kernel", "kernels_named", "unroll", "unroll_steps"]
 class Kernel(Protocol):
     """A fast way to run some cells over time; `step` is the specification that it is held to.
 
-    `supports` must verify the *rule* that the cell computes, not just a base class: a subclass may compute another one.
+    Attributes:
+        rank: `auto` tries kernels from the lowest rank up, and takes the first that does not refuse.
     """
 
-    def supports(self, cell: Cell, x: Tensor) -> bool:
-        """Can this kernel run `cell` on `x`, exactly as its steps would?"""
+    rank: int
+
+    def refuses(self, cell: Cell, x: Tensor) -> str | None:
+        """Why this kernel cannot run `cell` on `x` exactly as its steps would, in a clause; None = it can.
+
+        What counts is the *rule* that the cell computes, not a base class: a subclass may compute another one.
+        """
         ...
 
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
@@ -51,7 +57,7 @@ def unroll(
         x: (T, B, E) float, time first.
         state: as `cell.initial_state(B)`; None = that.
         lengths: (B,) int64, 1 <= lengths[b] <= T.
-        kernels: "reference" = step by step; "auto" = the first registered kernel that supports the cell; else a
+        kernels: "reference" = step by step; "auto" = the first registered kernel that can run the cell; else a
             kernel's name.
         final: False if the final state is not needed, which can save time; it is then None.
 
@@ -60,7 +66,7 @@ def unroll(
 
     Raises:
         ShapeError: a length is 0 or exceeds T, or x has another feature size than the cell.
-        ComponentError: a kernel named in `kernels` does not support the cell.
+        ComponentError: a kernel named in `kernels` cannot run the cell; the message says why.
     """
     if x.dim() != 3 or x.size(-1) != cell.input_size:
         raise ShapeError(f"{type(cell).__name__}: x has shape {tuple(x.shape)}, expected (T, B, {cell.input_size})")
@@ -71,11 +77,8 @@ def unroll(
     x = without_padding(x, lengths)
     if reverse:
         x = reversed_sequences(x, lengths)
-    kernel = next((k for k in kernels_named(kernels) if k.supports(cell, x)), None)
-    if kernel is None and kernels not in ("auto", "reference"):
-        raise ComponentError(f"kernel {kernels!r} does not support {type(cell).__name__}; use auto or reference")
-    run = unroll_steps if kernel is None else kernel.unroll
-    outputs, last = run(cell, x, state, lengths, final)
+    kernel = _chosen(kernels, cell, x)
+    outputs, last = (unroll_steps if kernel is None else kernel.unroll)(cell, x, state, lengths, final)
     outputs = without_padding(outputs, lengths)
     if reverse:
         outputs = reversed_sequences(outputs, lengths)
@@ -99,10 +102,22 @@ def _keep(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(real.view(-1, *[1] * (new.dim() - 1)), new, old)
 
 
+def _chosen(name: str, cell: Cell, x: Tensor) -> Kernel | None:
+    """The kernel to run `cell` with; None = step by step."""
+    for kernel in kernels_named(name):
+        reason = kernel.refuses(cell, x)
+        if reason is None:
+            return kernel
+        if name != "auto":
+            raise ComponentError(f"kernel {name!r} cannot run {type(cell).__name__}: {reason}; use auto or reference")
+    return None
+
+
 @cache
 def kernels_named(name: str) -> tuple[Kernel, ...]:
     """The kernels to be tried for a value of `training.kernels`, in order. ComponentError for an unknown name."""
     known = registry("kernels")
     if name == "reference":
         return ()
-    return tuple(known.load(kernel)() for kernel in ([*known.names()] if name == "auto" else [name]))
+    loaded = [known.load(kernel)() for kernel in (known.names() if name == "auto" else [name])]
+    return tuple(sorted(loaded, key=lambda kernel: kernel.rank))

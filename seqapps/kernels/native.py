@@ -26,9 +26,15 @@ _SHUT = 1e4  # sigmoid(±1e4) is exactly 0 or 1 in every floating-point format
 class Native:
     """Runs `lstm`, `gru` and `rnn` through `torch.lstm`, `torch.gru`, `torch.rnn_tanh` and `torch.rnn_relu`."""
 
-    def supports(self, cell: Cell, x: Tensor) -> bool:
-        """Exactly these classes with their own rule: a subclass may compute something else."""
-        return type(cell) in (LSTM, GRU, RNN)
+    rank = 0
+
+    def refuses(self, cell: Cell, x: Tensor) -> str | None:
+        """Only exactly these classes, with the options that torch has: a subclass may compute something else."""
+        if type(cell) not in (LSTM, GRU, RNN) or not cell.plain:
+            return "torch has fused layers for the plain LSTM, GRU and RNN only"
+        if getattr(cell.recurrent, "mask", None) is not None:
+            return "torch's fused layers have no recurrent dropout; weight_drop stays on them"
+        return None
 
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)

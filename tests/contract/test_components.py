@@ -77,7 +77,7 @@ def test_a_kernel_equals_the_steps_of_every_cell_that_it_supports(name):
     for cell_name in KINDS["cells"]:
         torch.manual_seed(0)
         cell = load("cells", cell_name)(5, 6).double()
-        if not kernel.supports(cell, x):
+        if kernel.refuses(cell, x):
             continue
         supported += 1
         results = []
