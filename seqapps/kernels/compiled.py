@@ -1,0 +1,240 @@
+"""Custom cells on a CPU: one autograd function per sequence around a generated step.
+
+A loop over `step` builds a graph per step, and torch visits it step by step. Here the pointwise rule and its
+vector-Jacobian product are read off by tracing (`seqapps.kernels.rule`), written as C and compiled by the machine's
+compiler; the recurrent product stays torch's. Over a sequence, forward and backward are then one product and one call
+per step, and the gradient of the recurrent matrix is a single product at the end. Where there is no compiler the same
+program runs on tensors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqapps.cells.cell import Cell, PointwiseCell, State
+from seqapps.cells.lengths import Lengths
+from seqapps.kernels.c_library import load
+from seqapps.kernels.c_text import backward_arrays, c_source, forward_arrays
+from seqapps.kernels.rule import NotPointwise, PointwiseRule, rule_of
+
+__all__ = ["Compiled"]
+
+_REAL = {torch.float32: "float", torch.float64: "double"}
+
+
+class Compiled:
+    """Runs every pointwise cell on a CPU, in float32 and float64."""
+
+    rank = 30
+
+    def refuses(self, cell: Cell, x: Tensor) -> str | None:
+        """Only cells whose rule treats every sequence and hidden unit by itself."""
+        if x.device.type != "cpu":
+            return f"it runs on a CPU, not on {x.device.type}"
+        if not isinstance(cell, PointwiseCell):
+            return "it writes its own step; derive it from PointwiseCell and write pointwise"
+        if not cell.elementwise:
+            return "its rule mixes hidden units (elementwise is False)"
+        if cell.input_projection.weight.dtype not in _REAL:
+            return f"it computes in float32 or float64, not in {cell.input_projection.weight.dtype}"
+        try:
+            rule_of(cell)
+        except NotPointwise as reason:
+            return str(reason)
+        return None
+
+    def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
+        assert isinstance(cell, PointwiseCell)
+        rule = rule_of(cell)
+        weight = bias = mask = None
+        if cell.has_recurrent:
+            weight, bias = cell.recurrent.weight, cell.recurrent.bias
+            mask = getattr(cell.recurrent, "mask", None)
+        values = {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
+        channels = [values[name] for name, _ in rule.channels]
+        setting = _Setting(rule, None if lengths.equal else lengths.values)
+        outputs, *last = _Sequence.apply(setting, cell.project(x), weight, bias, mask, *state, *channels)
+        return outputs, tuple(last) if final else None
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What a sequence is run with besides tensors that have gradients; `lengths` is None where nothing is padded."""
+
+    rule: PointwiseRule
+    lengths: Tensor | None
+
+
+class _Sequence(torch.autograd.Function):
+    """Projected input (T, B, P), recurrent weight and bias, mask, initial states, channels -> outputs, final states."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    def forward(
+        ctx: Any,
+        setting: _Setting,
+        projected: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mask: Tensor | None,
+        *rest: Tensor,
+    ) -> tuple[Tensor, ...]:
+        rule = setting.rule
+        dtype = rest[0].dtype
+        initial, channels = rest[: rule.states], rest[rule.states :]
+        projected = projected.to(dtype).contiguous()
+        steps, batch, _ = projected.shape
+        hidden = initial[0].size(-1)
+        history = [torch.empty(steps + 1, batch, hidden, dtype=dtype) for _ in initial]
+        for states, first in zip(history, initial, strict=True):
+            states[0] = first
+        outputs = history[0][1:] if rule.output_is is None else history[rule.output_is][1:]
+        if rule.output_is is None:
+            outputs = projected.new_empty(steps, batch, hidden)
+        recurrent = projected.new_empty(steps, batch, rule.recurrent * hidden)
+        q = torch.cat([c.detach().reshape(-1) for c in channels]) if channels else None
+        arrays = {"p": projected, "r": recurrent, "lengths": setting.lengths, "q": q, "y": outputs}
+        arrays.update((f"s{k}", states) for k, states in enumerate(history))
+        if rule.additive:
+            arrays["d"] = projected.new_zeros(recurrent.size(-1)) if bias is None else bias
+        step = _Steps(rule, arrays, steps, batch, hidden).forward
+        transposed = None if weight is None else weight.t().contiguous()  # products read it faster by rows
+        read = history[0] if mask is None else torch.empty_like(history[0])
+        for t, (read_t, h, product) in enumerate(zip(read[:-1], history[0][:-1], recurrent, strict=True)):
+            if transposed is not None:
+                if mask is not None:
+                    torch.mul(h, mask, out=read_t)
+                if bias is None or rule.additive:
+                    torch.mm(read_t, transposed, out=product)
+                else:
+                    torch.addmm(bias, read_t, transposed, out=product)
+            step(t)
+        ctx.rule, ctx.sizes, ctx.names = rule, (steps, batch, hidden), list(arrays)
+        ctx.save_for_backward(read, weight, bias, mask, *channels, *arrays.values())
+        return outputs, *(states[-1] for states in history)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
+    def backward(ctx: Any, gy: Tensor, *final: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        rule, (steps, batch, hidden) = ctx.rule, ctx.sizes
+        read, weight, bias, mask, *rest = ctx.saved_tensors
+        channels = rest[: len(rule.channels)]
+        arrays = dict(zip(ctx.names, rest[len(channels) :], strict=True))
+        arrays["gy"] = gy.contiguous()
+        states = [g.clone(memory_format=torch.contiguous_format) for g in final]
+        arrays.update((f"gs{k}", g) for k, g in enumerate(states))
+        gp = gy.new_empty(steps, batch, rule.projected * hidden)
+        gr = gp if rule.additive else gy.new_empty(steps, batch, rule.recurrent * hidden)
+        gq = None if arrays["q"] is None else torch.zeros_like(arrays["q"])
+        arrays.update(gp=gp, gr=gr, gq=gq)
+        step = _Steps(rule, arrays, steps, batch, hidden).backward
+        products = gr.unbind(0)
+        for t in range(steps - 1, -1, -1):
+            step(t)
+            if weight is not None and mask is None:
+                states[0].addmm_(products[t], weight)
+            elif weight is not None:
+                states[0].addcmul_(products[t] @ weight, mask)
+        weight_gradient = bias_gradient = None
+        if weight is not None:
+            weight_gradient = gr.flatten(0, 1).t() @ read[:-1].flatten(0, 1)
+            bias_gradient = None if bias is None else gr.sum((0, 1))
+        pieces = [] if gq is None else gq.split([c.numel() for c in channels])
+        channel_gradients = [g.view_as(c) for g, c in zip(pieces, channels, strict=True)]
+        return None, gp, weight_gradient, bias_gradient, None, *states, *channel_gradients
+
+
+@cache
+def _library(rule: PointwiseRule, dtype: torch.dtype) -> ctypes.CDLL | None:
+    return load(c_source(rule, _REAL[dtype]))
+
+
+class _Steps:
+    """The generated step, forward and backward, on given arrays: in C where it could be compiled."""
+
+    def __init__(self, rule: PointwiseRule, arrays: dict[str, Any], steps: int, batch: int, hidden: int):
+        self.rule, self.arrays = rule, arrays
+        self.sizes = steps, batch, hidden
+        self.library = _library(rule, arrays["s0"].dtype)
+
+    @property
+    def forward(self) -> Callable[[int], None]:
+        """Writes outputs and states after step t."""
+        if self.library is None:
+            return self._forward_on_tensors
+        return self._called(self.library.forward, forward_arrays(self.rule))
+
+    @property
+    def backward(self) -> Callable[[int], None]:
+        """From the gradients after step t to those before it."""
+        if self.library is None:
+            return self._backward_on_tensors
+        return self._called(self.library.backward, backward_arrays(self.rule))
+
+    def _called(self, function: Any, names: list[str]) -> Callable[[int], None]:
+        _, batch, hidden = self.sizes
+        values = [self.arrays[name] for name in names]
+        pointers = (ctypes.c_void_p * len(names))(*(None if v is None else v.data_ptr() for v in values))
+        function.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64]
+        function.restype = None
+        return lambda t: function(pointers, t, batch, hidden)
+
+    def _inputs(self, t: int) -> list[Tensor]:
+        """Every input of the program at step t, (B, H) or (H,)."""
+        rule, (_, _, hidden) = self.rule, self.sizes
+        p = self.arrays["r" if rule.additive else "p"][t]
+        values = list(p.split(hidden, -1))
+        if rule.recurrent:
+            r = torch.zeros_like(p) if rule.additive else self.arrays["r"][t]
+            values += r.split(hidden, -1)
+        values += [self.arrays[f"s{k}"][t] for k in range(rule.states)]
+        if rule.channels:
+            values += self.arrays["q"].split(hidden)
+        return values
+
+    def _ended(self, t: int) -> Tensor | None:
+        """(B, 1): has the sequence ended before step t?"""
+        lengths = self.arrays["lengths"]
+        return None if lengths is None else (lengths <= t)[:, None]
+
+    def _forward_on_tensors(self, t: int) -> None:
+        if self.rule.additive:
+            self.arrays["r"][t] += self.arrays["p"][t] + self.arrays["d"]
+        output, *new = self.rule.forward.run(self._inputs(t))
+        ended = self._ended(t)
+        if self.rule.output_is is None:
+            self.arrays["y"][t] = output
+        for k, after in enumerate(new):
+            states = self.arrays[f"s{k}"]
+            states[t + 1] = after if ended is None else torch.where(ended, states[t], after)
+
+    def _backward_on_tensors(self, t: int) -> None:
+        rule, arrays, (_, _, hidden) = self.rule, self.arrays, self.sizes
+        states = [arrays[f"gs{k}"] for k in range(rule.states)]
+        results = rule.backward.run([*self._inputs(t), arrays["gy"][t], *states])
+        ended = self._ended(t)
+        like = states[0]
+
+        def kept(result: Tensor, otherwise: Tensor | float) -> Tensor:
+            result = result.expand_as(like)
+            return result if ended is None else torch.where(ended, otherwise, result)
+
+        letters = [("gp", rule.projected), ("gr", rule.recurrent)]
+        for name, number in letters:
+            own, results = results[:number], results[number:]
+            if own and (name == "gp" or not rule.additive):
+                for block, result in zip(arrays[name][t].split(hidden, -1), own, strict=True):
+                    block.copy_(kept(result, 0.0))
+        own, results = results[: rule.states], results[rule.states :]
+        for state, result in zip(states, own, strict=True):
+            state.copy_(kept(result, state))
+        for block, result in zip(arrays["gq"].split(hidden) if results else (), results, strict=True):
+            block += kept(result, 0.0).sum(0)

@@ -1,0 +1,100 @@
+"""Linear recurrences, h_t = a_t * h_{t-1} + b_t, without a graph per step.
+
+Coefficients and readout of all steps are computed at once. The recurrence between them is linear, so two neighbouring
+steps make one of the same form, (a, b) after (a', b') = (a a', a b' + b), and all states follow from log2 T rounds of
+combining (Blelloch 1990, "Prefix sums and their applications"): few large operations, which is what a GPU wants. On a
+CPU the steps themselves, each one fused multiply-add over the batch, are less work. The backward pass is the same
+recurrence from the other end: gh_t = gy_t + a_{t+1} * gh_{t+1}; ga_t = gh_t * h_{t-1}; gb_t = gh_t.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqapps.cells.cell import Cell, LinearCell, State
+from seqapps.cells.lengths import Lengths
+
+__all__ = ["Scan", "associative_scan", "sequential_scan"]
+
+
+class Scan:
+    """Runs cells that write `coefficients`, on any device."""
+
+    rank = 10
+
+    def refuses(self, cell: Cell, x: Tensor) -> str | None:
+        """A cell that is linear in its state, and has not written a rule of its own over it."""
+        if not isinstance(cell, LinearCell):
+            return "it is no linear recurrence; a LinearCell writes coefficients"
+        rule = next(c for c in type(cell).__mro__ if "pointwise" in vars(c) or "step" in vars(c))
+        if not rule.__module__.startswith("seqapps.cells."):
+            return f"{rule.__name__} writes a rule beside its coefficients"
+        return None
+
+    def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
+        assert isinstance(cell, LinearCell)
+        projected = cell.project(x)
+        a, b = cell.coefficients(projected)
+        states = _Recurrence.apply(a, b, state[0])
+        outputs = cell.readout(projected, states)
+        return outputs, (states.flatten(0, 1).index_select(0, lengths.last),) if final else None
+
+
+class _Recurrence(torch.autograd.Function):
+    """a, b (T, B, H) and h_0 (B, H) -> h_1 .. h_T."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
+        a, b = torch.broadcast_tensors(a, b)
+        states = _scan(a, b, initial)
+        ctx.save_for_backward(a, states, initial)
+        return states
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        a, states, initial = ctx.saved_tensors
+        # From the last step to the first; the coefficient that leads from step t + 1 back to t is a_{t+1}.
+        onwards = torch.cat([a[1:], torch.zeros_like(a[:1])]).flip(0)
+        total = _scan(onwards, gradient.flip(0), torch.zeros_like(initial)).flip(0)
+        before = torch.cat([initial[None].to(states.dtype), states[:-1]])
+        return total * before, total, a[0] * total[0]
+
+
+def _scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
+    return (sequential_scan if a.device.type == "cpu" else associative_scan)(a, b, initial)
+
+
+def sequential_scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
+    """h_t = a_t * h_{t-1} + b_t step after step: a, b (T, B, H), initial (B, H) -> (T, B, H)."""
+    states = torch.empty_like(b, memory_format=torch.contiguous_format)
+    h = initial.to(b.dtype)
+    for state, a_t, b_t in zip(states.unbind(0), a.unbind(0), b.unbind(0), strict=True):
+        h = torch.addcmul(b_t, a_t, h, out=state)
+    return states
+
+
+def associative_scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
+    """The same in about 2 log2 T rounds of operations over all steps."""
+    b = torch.cat([torch.addcmul(b[:1], a[:1], initial.to(b.dtype)[None]), b[1:]])
+    return _combined(a, b)
+
+
+def _combined(a: Tensor, b: Tensor) -> Tensor:
+    """The states for an initial state of zero."""
+    steps = len(a)
+    if steps == 1:
+        return b
+    # Pairs of steps (0 1) (2 3) ... as one step each give the states after every second step.
+    first_a, first_b = a[0 : steps - 1 : 2], b[0 : steps - 1 : 2]
+    second_a, second_b = a[1::2], b[1::2]
+    odd = _combined(second_a * first_a, torch.addcmul(second_b, second_a, first_b))
+    states = torch.empty_like(b)
+    states[1::2] = odd
+    states[0] = b[0]
+    if steps > 2:
+        states[2::2] = torch.addcmul(b[2::2], a[2::2], odd[: len(b[2::2])])
+    return states

@@ -1,0 +1,178 @@
+"""The generated CPU kernel against the steps, compiled and on tensors."""
+
+import logging
+import subprocess
+
+import pytest
+import torch
+
+from seqapps.cells import LSTM, Cell, PointwiseCell, unroll
+from seqapps.cells.regularizers import Regularizers
+from seqapps.cells.unroll import unroll_steps
+from seqapps.errors import ComponentError
+from seqapps.kernels import c_library, compiled
+from seqapps.kernels.c_text import c_source
+from seqapps.kernels.compiled import Compiled
+from seqapps.kernels.rule import rule_of
+
+from .conftest import POINTWISE, Motley, Peephole
+
+needs_compiler = pytest.mark.skipif(c_library.compiler() is None, reason="no C compiler")
+REGULARIZED = [Regularizers(), Regularizers(recurrent_dropout=0.3, weight_drop=0.2), Regularizers(zoneout=0.4)]
+
+
+@pytest.fixture(params=[pytest.param(True, marks=needs_compiler), False], ids=["compiled", "on tensors"])
+def in_c(request, monkeypatch):
+    if not request.param:
+        monkeypatch.setattr(compiled, "_library", lambda rule, dtype: None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("lengths", [(7, 4, 1), (5, 5, 5), (1,)])
+@pytest.mark.parametrize("regularizers", REGULARIZED)
+@pytest.mark.parametrize("make", POINTWISE)
+def test_outputs_states_and_gradients_equal_the_steps(
+    make, regularizers, lengths, dtype, in_c, results, assert_equal_results
+):
+    torch.manual_seed(0)
+    cell = make(5, 6).to(dtype)
+    if not cell.recurrent_names():
+        regularizers = regularizers._replace(recurrent_dropout=0.0, weight_drop=0.0)
+    cell.regularizers = regularizers
+    kernel = Compiled()
+    assert kernel.refuses(cell.begin(1), torch.empty(1)) is None
+    got, expected = results(cell, kernel.unroll, lengths), results(cell, unroll_steps, lengths)
+    assert_equal_results(got, expected, 1e-10 if dtype == torch.float64 else 5e-5)
+
+
+@needs_compiler
+def test_exponentials_are_right_to_the_last_digits(results):
+    class Exponentials(PointwiseCell):
+        gates, has_recurrent, states = 3, False, 3
+
+        def pointwise(self, projected, recurrent, state):
+            a, b, c = projected.chunk(3, -1)
+            new = (torch.exp(a), torch.tanh(b), torch.sigmoid(c))
+            return new[0], new
+
+    cell = Exponentials(1, 1)
+    with torch.no_grad():
+        cell.input_projection.weight.fill_(1.0)
+        cell.input_projection.bias.zero_()
+    x = torch.cat([torch.linspace(-100, 100, 20001), torch.logspace(-30, 0, 3000), -torch.logspace(-30, 0, 3000)])
+    x = torch.cat([x, torch.tensor([0.0, float("inf"), -float("inf"), float("nan")])])
+    _, (e, t, s) = unroll(cell, x[None, :, None], None, torch.ones(len(x), dtype=torch.long), kernels="compiled")
+    for got, expected in ((e, x.double().exp()), (t, x.double().tanh()), (s, x.double().sigmoid())):
+        finite = expected.float().isfinite() & (expected.abs() > 2e-38) & (expected.abs() < 2e38)
+        error = ((got[:, 0].double() - expected) / expected).abs()[finite]
+        assert error.max() < 4e-7
+        assert torch.equal(got[-3:, 0].isnan(), expected[-3:].isnan())
+        assert torch.equal(got[-3:-1, 0].double(), expected[-3:-1])
+
+
+def test_bfloat16_autocast_changes_the_products_only(in_c):
+    torch.manual_seed(0)
+    cell, x = Peephole(5, 6), torch.randn(7, 3, 5)
+    lengths = torch.tensor([7, 4, 1])
+    expected, _ = unroll(cell, x, None, lengths, kernels="reference")
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, _ = unroll(cell, x, None, lengths, kernels="compiled")
+        outputs.float().sum().backward()
+    assert torch.allclose(outputs.float(), expected, atol=0.02)
+    assert cell.recurrent.weight.grad.isfinite().all()
+
+
+def test_a_projection_that_is_not_contiguous_is_read_rightly(results, assert_equal_results):
+    class Shuffled(Peephole):
+        def project(self, x):
+            return super().project(x.flip(1)).flip(1).transpose(0, 1).contiguous().transpose(0, 1)
+
+    torch.manual_seed(0)
+    cell = Shuffled(5, 6).double()
+    assert_equal_results(results(cell, Compiled().unroll), results(cell, unroll_steps), 1e-10)
+
+
+class Stepping(Cell):
+    def step(self, projected, state):
+        return state[0], state
+
+
+class Mixing(PointwiseCell):
+    elementwise = False
+
+    def pointwise(self, projected, recurrent, state):
+        h = projected.softmax(-1)
+        return h, (h,)
+
+
+class Sneaky(PointwiseCell):
+    def pointwise(self, projected, recurrent, state):
+        h = projected.softmax(-1)
+        return h, (h,)
+
+
+class OwnStep(LSTM):
+    def step(self, projected, state):
+        output, state = super().step(projected, state)
+        return 2 * output, state
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Stepping, "cannot run Stepping: it writes its own step; derive it from PointwiseCell and write pointwise"),
+        (OwnStep, "cannot run OwnStep: it writes its own step"),
+        (Mixing, "cannot run Mixing: its rule mixes hidden units"),
+        (Sneaky, "cannot run Sneaky: its rule uses _softmax, which no kernel is generated for; use auto or reference"),
+    ],
+)
+def test_a_cell_that_is_not_pointwise_is_refused_with_the_reason(make, message):
+    with pytest.raises(ComponentError, match=message):
+        unroll(make(3, 4), torch.randn(2, 2, 3), None, torch.tensor([2, 2]), kernels="compiled")
+
+
+def test_half_precision_is_refused():
+    reason = Compiled().refuses(Peephole(3, 4).half(), torch.randn(2, 2, 3).half())
+    assert reason == "it computes in float32 or float64, not in torch.float16"
+
+
+def test_without_a_compiler_the_same_program_runs_and_says_so_once(monkeypatch, caplog):
+    monkeypatch.setattr(c_library.shutil, "which", lambda name: None)
+    c_library.compiler.cache_clear()
+    c_library.load.cache_clear()
+    try:
+        with caplog.at_level(logging.WARNING, "seqapps"):
+            for rule in (rule_of(Peephole(3, 4)), rule_of(Motley(3, 4))):
+                assert c_library.load(c_source(rule, "float")) is None
+    finally:
+        c_library.compiler.cache_clear()
+        c_library.load.cache_clear()
+    assert [record.getMessage() for record in caplog.records] == [
+        "no C compiler found (CC, cc, gcc, clang): custom cells run uncompiled, about half as fast"
+    ]
+
+
+@needs_compiler
+def test_a_compiler_that_fails_is_no_disaster(monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("SEQAPPS_CACHE", str(tmp_path))
+    with caplog.at_level(logging.WARNING, "seqapps"):
+        assert c_library.load("this is no C") is None
+    assert len(caplog.records) == 1
+    assert list((tmp_path / "kernels").iterdir()) == []
+
+
+@needs_compiler
+def test_a_library_is_kept_between_runs(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEQAPPS_CACHE", str(tmp_path))
+    source = c_source(rule_of(Peephole(3, 4)), "float")
+    c_library.load.cache_clear()
+    assert c_library.load(source) is not None
+    c_library.load.cache_clear()
+
+    def fail(*args, **kwargs):
+        raise AssertionError("compiled again")
+
+    c_library._identity(c_library.compiler())
+    monkeypatch.setattr(subprocess, "run", fail)
+    assert c_library.load(source) is not None
+    c_library.load.cache_clear()

@@ -1,0 +1,149 @@
+"""What tracing reads off a pointwise rule."""
+
+import pytest
+import torch
+from torch import nn
+
+from seqapps.cells import GRU, LSTM, PointwiseCell
+from seqapps.cells.regularizers import Regularizers
+from seqapps.kernels.program import Builder
+from seqapps.kernels.rule import NotPointwise, rule_of
+
+
+def test_an_lstm_reads_only_the_sum_of_its_products_and_shows_its_first_state():
+    rule = rule_of(LSTM(3, 4))
+    assert (rule.projected, rule.recurrent, rule.states) == (4, 4, 2)
+    assert rule.additive
+    assert rule.output_is == 0
+
+
+def test_a_gru_needs_both_products_apart():
+    assert not rule_of(GRU(3, 4)).additive
+
+
+def test_a_program_computes_what_the_rule_does():
+    cell = LSTM(3, 4).double()
+    rule = rule_of(cell)
+    p, r = torch.randn(2, 16).double(), torch.randn(2, 16).double()
+    h, c = torch.randn(2, 4).double(), torch.randn(2, 4).double()
+    output, state = cell.pointwise(p, r, (h, c))
+    got = rule.forward.run([*p.split(4, -1), *r.split(4, -1), h, c])
+    for a, b in zip(got, [output, *state], strict=True):
+        assert torch.allclose(a, b)
+
+
+def test_a_rule_is_traced_once_for_a_cell_and_all_its_copies():
+    cell = LSTM(3, 4)
+    cell.regularizers = Regularizers(recurrent_dropout=0.5)
+    assert rule_of(cell) is rule_of(cell.begin(2))
+
+
+def test_zoneout_is_another_rule_with_a_further_input_per_state():
+    cell = LSTM(3, 4)
+    cell.regularizers = Regularizers(zoneout=0.5, zoneout_cell=0.1)
+    assert rule_of(cell.begin(2)).projected == 4 + 2
+    cell.eval()
+    assert rule_of(cell.begin(2)).projected == 4
+
+
+class Rule(PointwiseCell):
+    gates = 2
+
+    def __init__(self, rule, **parameters):
+        super().__init__(3, 4)
+        self.rule = rule
+        for name, value in parameters.items():
+            setattr(self, name, nn.Parameter(value))
+
+    def pointwise(self, projected, recurrent, state):
+        return self.rule(self, projected, recurrent, state)
+
+
+def mean(self, p, r, state):
+    h = p.chunk(2, -1)[0] - p.chunk(2, -1)[1].mean(0)
+    return h, (h,)
+
+
+def sorted_units(self, p, r, state):
+    h = (p + r).chunk(2, -1)[0].sort(-1)[0]
+    return h, (h,)
+
+
+def odd_cut(self, p, r, state):
+    h = (p + r)[:, 1:5]
+    return h, (h,)
+
+
+def noise(self, p, r, state):
+    h = state[0] + torch.rand_like(state[0])
+    return h, (h,)
+
+
+def constant(self, p, r, state):
+    h = state[0] + torch.ones(4).cumsum(0).double()
+    return h, (h,)
+
+
+def matrix(self, p, r, state):
+    h = torch.tanh(state[0] @ self.weight)
+    return h, (h,)
+
+
+def wide(self, p, r, state):
+    return p + r, state
+
+
+@pytest.mark.parametrize(
+    ("rule", "parameters", "reason"),
+    [
+        (mean, {}, "its rule uses mean"),
+        (sorted_units, {}, "its rule uses sort"),
+        (odd_cut, {}, "cuts a tensor at channel 1, not between blocks of hidden_size"),
+        (noise, {}, "its rule uses rand_like"),
+        (constant, {}, "its rule uses"),
+        (matrix, {"weight": torch.eye(5)}, r"parameter 'weight' \(5, 5\) is not one value per hidden unit"),
+        (matrix, {"weight": torch.eye(4)}, "its rule"),
+        (wide, {}, r"its rule gives \[\(2, 8\), \(2, 4\)\], not \(batch, hidden_size\) each"),
+    ],
+)
+def test_a_rule_that_mixes_says_what_it_does(rule, parameters, reason):
+    with pytest.raises(NotPointwise, match=reason):
+        rule_of(Rule(rule, **parameters))
+
+
+def reversed_units(self, p, r, state):
+    h = torch.roll(p.chunk(2, -1)[0], 1, -1)
+    return h, (h,)
+
+
+def test_rolled_units_are_not_mistaken_for_a_pointwise_rule():
+    with pytest.raises(NotPointwise):
+        rule_of(Rule(reversed_units))
+
+
+def test_the_same_computation_is_written_once_and_what_nobody_reads_not_at_all():
+    build = Builder()
+    first = build("mul", "a", "b")
+    assert build("mul", "a", "b") == first
+    build("exp", "a")
+    assert [s.operation for s in build.program(["a", "b"], [first]).statements] == ["mul"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "operands", "expected"),
+    [
+        ("add", ("a", 0.0), "a"),
+        ("add", (0.0, "a"), "a"),
+        ("mul", ("a", 1.0), "a"),
+        ("mul", ("a", 0.0), 0.0),
+        ("sub", ("a", 0.0), "a"),
+        ("div", ("a", 1.0), "a"),
+        ("where", ("c", "a", "a"), "a"),
+        ("add", (2.0, 3.0), 5.0),
+        ("sigmoid", (0.0,), 0.5),
+    ],
+)
+def test_what_changes_nothing_is_not_written(operation, operands, expected):
+    build = Builder()
+    assert build(operation, *operands) == expected
+    assert build.statements == []
