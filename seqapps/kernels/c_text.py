@@ -97,6 +97,16 @@ static inline real smaller(real a, real b) {{ return a < b || a != a ? a : b; }}
 """
 
 
+_ALL = """\
+void forward_all(void *const *a, int64_t T, int64_t B, int64_t H) {
+    for (int64_t t = 0; t < T; t++) forward(a, t, B, H);
+}
+void backward_all(void *const *a, int64_t T, int64_t B, int64_t H) {
+    for (int64_t t = T - 1; t >= 0; t--) backward(a, t, B, H);
+}
+"""
+
+
 def forward_arrays(rule: PointwiseRule) -> list[str]:
     """Names of the arrays that `forward` takes, in order.
 
@@ -115,9 +125,12 @@ def backward_arrays(rule: PointwiseRule) -> list[str]:
 
 
 def c_source(rule: PointwiseRule, real: str) -> str:
-    """Source with `forward(arrays, t, B, H)` and `backward(arrays, t, B, H)`; `real` is float or double."""
+    """Source with `forward(arrays, t, B, H)` and `backward(arrays, t, B, H)`; `real` is float or double.
+
+    `forward_all(arrays, T, B, H)` and `backward_all` take all steps, for a rule without recurrent product.
+    """
     preface = _PREFACE.format(real=real, single=int(real == "float"))
-    return "\n".join([preface, *_forward(rule), "", *_backward(rule), ""])
+    return "\n".join([preface, *_forward(rule), "", *_backward(rule), "", _ALL])
 
 
 def _forward(rule: PointwiseRule) -> list[str]:

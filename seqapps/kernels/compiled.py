@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqapps.cells.cell import Cell, PointwiseCell, State
+from seqapps.cells.cell import Cell, LinearCell, PointwiseCell, State
 from seqapps.cells.lengths import Lengths
-from seqapps.kernels.c_library import load
+from seqapps.kernels.c_library import compiler, load
 from seqapps.kernels.c_text import backward_arrays, c_source, forward_arrays
 from seqapps.kernels.rule import NotPointwise, PointwiseRule, rule_of
 
@@ -32,7 +32,7 @@ _REAL = {torch.float32: "float", torch.float64: "double"}
 class Compiled:
     """Runs every pointwise cell on a CPU, in float32 and float64."""
 
-    rank = 30
+    rank = 5
 
     def refuses(self, cell: Cell, x: Tensor) -> str | None:
         """Only cells whose rule treats every sequence and hidden unit by itself."""
@@ -42,6 +42,8 @@ class Compiled:
             return "it writes its own step; derive it from PointwiseCell and write pointwise"
         if not cell.elementwise:
             return "its rule mixes hidden units (elementwise is False)"
+        if isinstance(cell, LinearCell) and compiler() is None:
+            return "there is no C compiler, and a scan is faster than the program on tensors"
         if cell.input_projection.weight.dtype not in _REAL:
             return f"it computes in float32 or float64, not in {cell.input_projection.weight.dtype}"
         try:
@@ -104,18 +106,20 @@ class _Sequence(torch.autograd.Function):
         arrays.update((f"s{k}", states) for k, states in enumerate(history))
         if rule.additive:
             arrays["d"] = projected.new_zeros(recurrent.size(-1)) if bias is None else bias
-        step = _Steps(rule, arrays, steps, batch, hidden).forward
-        transposed = None if weight is None else weight.t().contiguous()  # products read it faster by rows
+        run = _Steps(rule, arrays, steps, batch, hidden)
         read = history[0] if mask is None else torch.empty_like(history[0])
-        for t, (read_t, h, product) in enumerate(zip(read[:-1], history[0][:-1], recurrent, strict=True)):
-            if transposed is not None:
+        if weight is None:
+            run.all_forward()
+        else:
+            step, transposed = run.forward, weight.t().contiguous()  # products read it faster by rows
+            for t, (read_t, h, product) in enumerate(zip(read[:-1], history[0][:-1], recurrent, strict=True)):
                 if mask is not None:
                     torch.mul(h, mask, out=read_t)
                 if bias is None or rule.additive:
                     torch.mm(read_t, transposed, out=product)
                 else:
                     torch.addmm(bias, read_t, transposed, out=product)
-            step(t)
+                step(t)
         ctx.rule, ctx.sizes, ctx.names = rule, (steps, batch, hidden), list(arrays)
         ctx.save_for_backward(read, weight, bias, mask, *channels, *arrays.values())
         return outputs, *(states[-1] for states in history)
@@ -135,14 +139,17 @@ class _Sequence(torch.autograd.Function):
         gr = gp if rule.additive else gy.new_empty(steps, batch, rule.recurrent * hidden)
         gq = None if arrays["q"] is None else torch.zeros_like(arrays["q"])
         arrays.update(gp=gp, gr=gr, gq=gq)
-        step = _Steps(rule, arrays, steps, batch, hidden).backward
-        products = gr.unbind(0)
-        for t in range(steps - 1, -1, -1):
-            step(t)
-            if weight is not None and mask is None:
-                states[0].addmm_(products[t], weight)
-            elif weight is not None:
-                states[0].addcmul_(products[t] @ weight, mask)
+        run = _Steps(rule, arrays, steps, batch, hidden)
+        if weight is None:
+            run.all_backward()
+        else:
+            step, products = run.backward, gr.unbind(0)
+            for t in range(steps - 1, -1, -1):
+                step(t)
+                if mask is None:
+                    states[0].addmm_(products[t], weight)
+                else:
+                    states[0].addcmul_(products[t] @ weight, mask)
         weight_gradient = bias_gradient = None
         if weight is not None:
             weight_gradient = gr.flatten(0, 1).t() @ read[:-1].flatten(0, 1)
@@ -179,7 +186,22 @@ class _Steps:
             return self._backward_on_tensors
         return self._called(self.library.backward, backward_arrays(self.rule))
 
+    def all_forward(self) -> None:
+        """Every step, the first one first."""
+        if self.library is not None:
+            return self._called(self.library.forward_all, forward_arrays(self.rule))(self.sizes[0])
+        for t in range(self.sizes[0]):
+            self._forward_on_tensors(t)
+
+    def all_backward(self) -> None:
+        """Every step, the last one first."""
+        if self.library is not None:
+            return self._called(self.library.backward_all, backward_arrays(self.rule))(self.sizes[0])
+        for t in range(self.sizes[0] - 1, -1, -1):
+            self._backward_on_tensors(t)
+
     def _called(self, function: Any, names: list[str]) -> Callable[[int], None]:
+        """A C function with its arrays; the integer that is left is t, or T."""
         _, batch, hidden = self.sizes
         values = [self.arrays[name] for name in names]
         pointers = (ctypes.c_void_p * len(names))(*(None if v is None else v.data_ptr() for v in values))

@@ -3,8 +3,8 @@
 Coefficients and readout of all steps are computed at once. The recurrence between them is linear, so two neighbouring
 steps make one of the same form, (a, b) after (a', b') = (a a', a b' + b), and all states follow from log2 T rounds of
 combining (Blelloch 1990, "Prefix sums and their applications"): few large operations, which is what a GPU wants. On a
-CPU the steps themselves, each one fused multiply-add over the batch, are less work. The backward pass is the same
-recurrence from the other end: gh_t = gy_t + a_{t+1} * gh_{t+1}; ga_t = gh_t * h_{t-1}; gb_t = gh_t.
+CPU the steps themselves, each one multiply-add over the batch, are less work. The backward pass is the same recurrence
+from the other end: gh_t = gy_t + a_{t+1} * gh_{t+1}; ga_t = gh_t * h_{t-1}; gb_t = gh_t.
 """
 
 from __future__ import annotations
@@ -57,15 +57,31 @@ class _Recurrence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, states, initial = ctx.saved_tensors
-        # From the last step to the first; the coefficient that leads from step t + 1 back to t is a_{t+1}.
-        onwards = torch.cat([a[1:], torch.zeros_like(a[:1])]).flip(0)
-        total = _scan(onwards, gradient.flip(0), torch.zeros_like(initial)).flip(0)
+        total = _scan_back(a, gradient)
         before = torch.cat([initial[None].to(states.dtype), states[:-1]])
         return total * before, total, a[0] * total[0]
 
 
 def _scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
-    return (sequential_scan if a.device.type == "cpu" else associative_scan)(a, b, initial)
+    return (sequential_scan if _in_steps(a) else associative_scan)(a, b, initial)
+
+
+def _in_steps(a: Tensor) -> bool:
+    """Are single steps less work than rounds over all of them?"""
+    return a.device.type == "cpu"
+
+
+def _scan_back(a: Tensor, gradient: Tensor) -> Tensor:
+    """Gradients of all states, from the last to the first; a_{t+1} leads from step t + 1 back to t."""
+    if _in_steps(a):
+        total = torch.empty_like(gradient, memory_format=torch.contiguous_format)
+        steps = [*zip(total.unbind(0), gradient.unbind(0), strict=True)]
+        later = steps[-1][0].copy_(steps[-1][1])
+        for (g, own), a_next in zip(steps[-2::-1], a[1:].unbind(0)[::-1], strict=True):
+            later = torch.addcmul(own, a_next, later, out=g)
+        return total
+    onwards = torch.cat([a[1:], torch.zeros_like(a[:1])]).flip(0)
+    return associative_scan(onwards, gradient.flip(0), torch.zeros_like(a[0])).flip(0)
 
 
 def sequential_scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
