@@ -54,4 +54,7 @@ class MinGRU(LinearCell):
 
 def candidate_activation(v: Tensor, candidate: str) -> Tensor:
     """v itself, or g(v) = v + 0.5 where v >= 0, else sigmoid(v), which is positive and continuous."""
-    return v if candidate == "linear" else torch.where(v >= 0, v + 0.5, torch.sigmoid(v))
+    if candidate == "linear":
+        return v
+    e = torch.exp(v.clamp(max=0))
+    return torch.where(v >= 0, v + 0.5, e / (1 + e))  # torch.sigmoid is kept for gates: diagnostics look at those
