@@ -59,7 +59,7 @@ class LSTM(PointwiseCell):
         peephole: none, diagonal or full.
         coupled: whether the input gate is 1 - f_t.
         layer_norm: whether to normalise.
-        projection: R, features of h_t; none = hidden_size, without P.
+        projection: R, features of h_t; null = hidden_size, without P.
         bias: whether there are b, d and offsets; b_f + d_f starts as 1 (Jozefowicz, Zaremba and Sutskever 2015).
     """
 
