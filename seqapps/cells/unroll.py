@@ -65,12 +65,12 @@ def unroll(
         outputs (T, B, output_size) and the final state.
 
     Raises:
-        ShapeError: a length is 0 or exceeds T, or x has another feature size than the cell.
-        ComponentError: a kernel named in `kernels` cannot run the cell; the message says why.
+        ShapeError: a length is 0 or exceeds T, or x or the state does not fit the cell.
+        ComponentError: a kernel named in `kernels` cannot run the cell, or the cell breaks its contract; the message
+            says how.
     """
-    if x.dim() != 3 or x.size(-1) != cell.input_size:
-        raise ShapeError(f"{type(cell).__name__}: x has shape {tuple(x.shape)}, expected (T, B, {cell.input_size})")
     lengths = Lengths.of(lengths, x.size(0), x.device)
+    _check_input(cell, x, state, lengths)
     cell = cell.begin(x.size(1))
     if state is None:
         state = cell.initial_state(x.size(1))
@@ -89,13 +89,64 @@ def unroll_steps(cell: Cell, x: Tensor, state: State, lengths: Lengths, final: b
     """The specification: `step` after `step`, a sequence's state kept as it is from its end on."""
     outputs = []
     for t, projected in enumerate(cell.project(x).unbind(0)):
-        output, new = cell.step(projected, state)
+        output, new = cell.step(projected, state) if t else _checked_step(cell, projected, state)
         if lengths.equal:
             state = new
         else:
             state = tuple(_keep(lengths.mask[t], after, before) for after, before in zip(new, state, strict=True))
         outputs.append(output)
     return torch.stack(outputs), state
+
+
+def _check_input(cell: Cell, x: Tensor, state: State | None, lengths: Lengths) -> None:
+    name, weight = type(cell).__name__, cell.input_projection.weight
+    if x.dim() != 3 or x.size(-1) != cell.input_size:
+        raise ShapeError(f"{name}: x has shape {tuple(x.shape)}, expected (T, B, {cell.input_size})")
+    if len(lengths) != x.size(1):
+        raise ShapeError(f"{name}: {len(lengths)} lengths for {x.size(1)} sequences; give one for each")
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ShapeError(f"{name}: x is {x.dtype}, its parameters {weight.dtype}; convert one of them")
+    if state is not None:
+        expected = _shapes(cell.initial_state(x.size(1)))
+        if _shapes(state) != expected:
+            raise ShapeError(f"{name}: the state has shapes {_shapes(state)}, expected {expected}")
+
+
+def _checked_step(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
+    """A step of a cell whose author may have slipped: later steps then fit, too, without being looked at."""
+    name, held = type(cell).__name__, _tensors(cell)
+    result = cell.step(projected, state)
+    kept = next((key for key, value in _tensors(cell).items() if held.get(key) is not value), None)
+    if kept is not None:
+        raise ComponentError(
+            f"{name}: step sets self.{kept}, but a cell remembers nothing; return it as one more tensor of the state,"
+            " count it in `states`, and give its shape in `initial_state`"
+        )
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], tuple)):
+        raise ComponentError(
+            f"{name}: step returns no pair of the output and the tuple of new states; write 'return h, (h,)'"
+        )
+    output, new = result
+    if output.shape != (len(projected), cell.output_size):
+        raise ComponentError(
+            f"{name}: step returns an output of shape {tuple(output.shape)}, expected"
+            f" {(len(projected), cell.output_size)}; set `output_size` if it is not hidden_size"
+        )
+    if _shapes(new) != _shapes(state):
+        raise ComponentError(
+            f"{name}: step turns states of shapes {_shapes(state)} into {_shapes(new)}; return as many as came, shaped"
+            " alike, or say in `states` and `initial_state` what they are"
+        )
+    return output, new
+
+
+def _shapes(state: State) -> list[tuple[int, ...]]:
+    return [tuple(s.shape) for s in state]
+
+
+def _tensors(cell: Cell) -> dict[str, Tensor]:
+    """Tensors that a cell holds and does not learn."""
+    return {name: held for name, held in [*vars(cell).items(), *cell._buffers.items()] if isinstance(held, Tensor)}
 
 
 def _keep(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
