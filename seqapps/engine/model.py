@@ -10,7 +10,7 @@ from torch import nn
 from seqapps.data.batch import Batch
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.heads.head import Head, Loss
-from seqapps.modules.recurrent import Encoded, FinalStates
+from seqapps.modules.encoded import Encoded, FinalStates
 from seqapps.recipe import recipe as sections
 
 __all__ = ["Model", "build_model", "part_sizes"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqapps.cells import Lengths
 from seqapps.cells.lengths import without_padding
 from seqapps.errors import ShapeError
-from seqapps.modules.recurrent import Encoded, FinalStates
+from seqapps.modules.encoded import Encoded, FinalStates
 
 __all__ = ["Pooling", "StatelessEncoder", "pool"]
 
