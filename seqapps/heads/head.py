@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request
-from seqapps.modules.recurrent import Encoded
+from seqapps.modules.encoded import Encoded
 
 if TYPE_CHECKING:
     from seqapps.metrics.intervals import Bootstrap

@@ -16,7 +16,7 @@ from seqapps.data.vocabulary import Vocabulary
 from seqapps.errors import DataError
 from seqapps.heads.head import Head, Loss
 from seqapps.modules.crf import LinearChainCRF
-from seqapps.modules.recurrent import Encoded
+from seqapps.modules.encoded import Encoded
 from seqapps.schemes import check
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from seqapps.data.indexed import IndexedSplit, read_forms
 from seqapps.data.requests import Request, merge_requests
 from seqapps.data.resources import Resources
 from seqapps.heads.tagging import Tagging
-from seqapps.modules.recurrent import Encoded
+from seqapps.modules.encoded import Encoded
 
 TAGS = [["B-X", "I-X", "O"], ["O", "B-Y"], ["B-X"]]
 ROWS = Dataset.from_dict({"tokens": [["a"] * len(tags) for tags in TAGS], "tags": TAGS})
