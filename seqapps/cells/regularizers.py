@@ -33,7 +33,8 @@ class Regularizers(NamedTuple):
         weight_drop: of dropping an element of the recurrent matrices, one draw for a whole batch (DropConnect on the
             hidden-to-hidden matrices; Merity, Keskar and Socher 2017, arXiv 1708.02182).
         zoneout: of a unit of the first state keeping its old value at a step; in evaluation it takes the expected value
-            (Krueger et al. 2016, arXiv 1606.01305).
+            (Krueger et al. 2016, arXiv 1606.01305). Outputs follow where they are a state (h of an LSTM or GRU), or are
+            read from one by a LinearCell; an output that a step computes besides is that of the unmixed states.
         zoneout_cell: the same for further states, an LSTM's c.
     """
 
@@ -99,7 +100,11 @@ def drawn(cell: AnyCell, batch_size: int) -> AnyCell:
             new._modules[name] = _drawn_linear(getattr(cell, name), wanted, batch_size)
     if zones:
         new.__class__ = _zoned_out(type(cell))
-        new.__dict__["state_widths"] = [state[0].numel() for state in cell.initial_state(1)]
+        new.__dict__["zones"] = [
+            Zone(state[0].numel(), wanted.zoneout_cell if number else wanted.zoneout)
+            for number, state in enumerate(cell.initial_state(1))
+        ]
+    new.regularizers = NO_REGULARIZERS  # to begin it once more draws nothing more
     return new
 
 
@@ -123,6 +128,18 @@ def _drawn_linear(linear: nn.Linear, wanted: Regularizers, batch_size: int) -> D
 # in evaluation it is the probability itself.
 
 
+class Zone(NamedTuple):
+    """Zoneout of one state tensor.
+
+    Attributes:
+        width: numbers that one sequence has there.
+        probability: of keeping the old value.
+    """
+
+    width: int
+    probability: float
+
+
 class _ZonedOut:
     """Mixed into a class that writes `step`."""
 
@@ -130,10 +147,7 @@ class _ZonedOut:
         projected = super().project(x)  # type: ignore[misc]
         if not self.training:
             return projected
-        keeps = [
-            torch.empty(*x.shape[:-1], width, dtype=projected.dtype, device=x.device).bernoulli_(p)
-            for width, p in zip(self.state_widths, _rates(self), strict=True)
-        ]
+        keeps = [projected.new_empty(*x.shape[:-1], width).bernoulli_(p) for width, p in self.zones]
         return torch.cat([projected, *keeps], -1)
 
     def step(self: Any, projected: Tensor, state: State) -> tuple[Tensor, State]:
@@ -174,28 +188,27 @@ class _ZonedOutLinear(_ZonedOutPointwise):
 
 @cache
 def _zoned_out(kind: type[AnyCell]) -> type[AnyCell]:
-    """The class of a zoned-out cell: another rule, so another class, which no kernel takes for the plain one."""
+    """The class of a zoned-out cell: another rule, so another class, which no kernel takes for the plain one.
+
+    Where `kind` itself writes more than it need, the new class writes it too: kernels see that it is not the usual.
+    """
     from seqapps.cells.cell import LinearCell, PointwiseCell
 
-    mixin = _ZonedOut
+    mixin, own = _ZonedOut, ["step"]
     if issubclass(kind, PointwiseCell) and kind.step is PointwiseCell.step:
-        mixin = _ZonedOutPointwise
-        if issubclass(kind, LinearCell) and kind.pointwise is LinearCell.pointwise:
-            mixin = _ZonedOutLinear
-    return type(f"ZonedOut{kind.__name__}", (mixin, kind), {})
-
-
-def _rates(cell: Any) -> list[float]:
-    first, further = cell.regularizers.zoneout, cell.regularizers.zoneout_cell
-    return [first, *[further] * (cell.states - 1)]
+        mixin, own = _ZonedOutPointwise, []
+        if issubclass(kind, LinearCell):
+            mixin, own = (_ZonedOutLinear, []) if kind.pointwise is LinearCell.pointwise else (mixin, ["pointwise"])
+    methods = {name: getattr(mixin, name) for name in own}
+    return type(f"ZonedOut{kind.__name__}", (mixin, kind), {"__module__": kind.__module__, **methods})
 
 
 def _split(cell: Any, projected: Tensor) -> tuple[Tensor, list[Any]]:
     """The projected input proper, and what to keep of each state."""
     if not cell.training:
-        return projected, _rates(cell)
-    own = projected.size(-1) - sum(cell.state_widths)
-    proper, *keeps = projected.split([own, *cell.state_widths], -1)
+        return projected, [zone.probability for zone in cell.zones]
+    widths = [zone.width for zone in cell.zones]
+    proper, *keeps = projected.split([projected.size(-1) - sum(widths), *widths], -1)
     return proper, keeps
 
 
