@@ -22,8 +22,6 @@ from seqapps.kernels.program import Builder, Operand, Program
 
 __all__ = ["Channels", "NotPointwise", "PointwiseRule", "rule_of"]
 
-_ROWS = 2  # sequences in the tensors that are traced
-
 
 class NotPointwise(Exception):  # noqa: N818  # a finding, not a failure
     """A rule cannot be written as a program; the message is a clause that says why."""
@@ -106,26 +104,29 @@ def _trace(cell: PointwiseCell) -> PointwiseRule:
     if widths != [size] * cell.states:
         raise NotPointwise(f"its states have {widths} channels, not hidden_size each")
     with torch.no_grad():
-        projected = cell.project(cell.input_projection.weight.new_zeros(_ROWS, cell.input_size)).size(-1) // size
+        projected = cell.project(cell.input_projection.weight.new_zeros(1, cell.input_size)).size(-1) // size
     recurrent = cell.recurrent.weight.size(0) // size if cell.has_recurrent else 0
     channels = tuple(_channels(cell))
     counts = [projected, recurrent, cell.states, sum(c.blocks for c in channels)]
+    # A number of sequences by which a batch is told from a parameter (k, H).
+    rows = next(n for n in range(2, 99) if all(n != value.size(0) for value in _values(cell).values() if value.dim()))
     call = _flat(cell, counts, channels)
 
     def backward(*arguments: Tensor) -> tuple[Tensor, ...]:
         outputs, pull = vjp(call, *arguments[: sum(counts)])  # type: ignore[misc]
         return pull(tuple(arguments[sum(counts) :][: len(outputs)]))
 
-    def blocks(number: int) -> list[Tensor]:
-        return [torch.rand(_ROWS, size, dtype=torch.float64, generator=generator) * 2 - 1 for _ in range(number)]
+    def blocks(number: int, *shape: int) -> list[Tensor]:
+        return [torch.rand(*shape, dtype=torch.float64, generator=generator) * 2 - 1 for _ in range(number)]
 
     generator = torch.Generator().manual_seed(0)
-    inputs, gradients = blocks(sum(counts)), blocks(cell.states + 1)
+    inputs = [*blocks(sum(counts[:3]), rows, size), *blocks(counts[3], size)]
+    gradients = blocks(cell.states + 1, rows, size)
     names = [f"{letter}{i}" for letter, n in zip("prsq", counts, strict=True) for i in range(n)]
     upstream = [f"g{i}" for i in range(cell.states + 1)]
     try:
         expected = call(*inputs)
-        if any(y.shape != (_ROWS, size) for y in expected):
+        if any(y.shape != (rows, size) for y in expected):
             raise NotPointwise(f"its rule gives {[*(tuple(y.shape) for y in expected)]}, not (batch, hidden_size) each")
         pulled = backward(*inputs, *gradients)
         graphs = make_fx(call)(*inputs), make_fx(backward)(*inputs, *gradients)
@@ -136,32 +137,32 @@ def _trace(cell: PointwiseCell) -> PointwiseRule:
             f"its rule cannot be traced ({type(error).__name__}: {str(error).splitlines()[0]})"
         ) from error
     programs = (
-        _Reader(graphs[0].graph, size).program(names),
-        _Reader(graphs[1].graph, size).program([*names, *upstream]),
+        _Reader(graphs[0].graph, rows, size).program(names),
+        _Reader(graphs[1].graph, rows, size).program([*names, *upstream]),
     )
-    _compare(programs[0], inputs, expected)
-    _compare(programs[1], [*inputs, *gradients], pulled)
+    for program, values, wanted in zip(programs, ([], gradients), (expected, pulled), strict=True):
+        _compare(program, [*inputs, *values], wanted, rows)
     return _summary(programs, counts, channels)
 
 
+def _values(cell: PointwiseCell) -> dict[str, Tensor]:
+    """Parameters and buffers that the rule may read, by name."""
+    named = {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
+    return {n: value for n, value in named.items() if not n.startswith(("input_projection.", "recurrent."))}
+
+
 def _channels(cell: PointwiseCell) -> Iterator[Channels]:
-    """Parameters and buffers that the rule may read."""
-    for name, value in [*cell.named_parameters(), *cell.named_buffers()]:
-        if name.startswith(("input_projection.", "recurrent.")):
-            continue
-        if (
-            value.dim() not in (1, 2)
-            or value.size(-1) % cell.hidden_size
-            or (value.dim() == 2 and value.size(-1) != cell.hidden_size)
-        ):
+    for name, value in _values(cell).items():
+        fits = value.dim() == 1 and value.size(0) % cell.hidden_size == 0
+        if not fits and not (value.dim() == 2 and value.size(1) == cell.hidden_size):
             raise NotPointwise(f"parameter {name!r} {tuple(value.shape)} is not one value per hidden unit")
         yield Channels(name, value.numel() // cell.hidden_size)
 
 
 def _flat(cell: PointwiseCell, counts: list[int], channels: tuple[Channels, ...]) -> Callable[..., tuple[Tensor, ...]]:
-    """The rule on blocks (rows, H): projected, recurrent, states, channels, each with a row dimension of its own."""
+    """The rule on blocks: projected, recurrent, states (rows, H) each, channels (H,) each."""
     rule = _Rule(cell)
-    shapes = {name: value.shape for name, value in [*cell.named_parameters(), *cell.named_buffers()]}
+    shapes = {name: value.shape for name, value in _values(cell).items()}
 
     def call(*blocks: Tensor) -> tuple[Tensor, ...]:
         rest = list(blocks)
@@ -169,19 +170,22 @@ def _flat(cell: PointwiseCell, counts: list[int], channels: tuple[Channels, ...]
         values = {}
         for name, number in channels:
             own = [q.pop(0) for _ in range(number)]
-            # (H,) or (k H,) becomes (rows, k H); (k, H) becomes (k, rows, H), of which a rule picks rows.
-            values[f"cell.{name}"] = torch.cat(own, -1) if len(shapes[name]) == 1 else torch.stack(own)
+            values[f"cell.{name}"] = torch.cat(own) if len(shapes[name]) == 1 else torch.stack(own)
         arguments = (torch.cat(p, -1), torch.cat(r, -1) if r else None, tuple(s))
         return functional_call(rule, values, arguments)
 
     return call
 
 
-def _compare(program: Program, inputs: list[Tensor], expected: tuple[Tensor, ...]) -> None:
-    """The program must compute what the rule does: whatever was misread shows here, not in a trained model."""
+def _compare(program: Program, inputs: list[Tensor], expected: tuple[Tensor, ...], rows: int) -> None:
+    """The program must compute what the rule does: whatever was misread shows here, not in a trained model.
+
+    A program gives a channel's gradient per sequence, the rule's is summed over the batch.
+    """
     for got, wanted in zip(program.run(inputs), expected, strict=True):
-        if not torch.allclose(got.expand_as(wanted), wanted, atol=1e-9, rtol=1e-9, equal_nan=True):
-            raise NotPointwise("its rule computes something else when it is run channel by channel")
+        got = got.expand(rows, wanted.size(-1))
+        if not torch.allclose(got.sum(0) if wanted.dim() == 1 else got, wanted, atol=1e-9, rtol=1e-9, equal_nan=True):
+            raise NotPointwise("its rule computes something else when it is run unit by unit")
 
 
 def _summary(programs: tuple[Program, Program], counts: list[int], channels: tuple[Channels, ...]) -> PointwiseRule:
@@ -201,15 +205,15 @@ def _summary(programs: tuple[Program, Program], counts: list[int], channels: tup
     )
 
 
-Row = list[Operand]  # a (rows, k H) tensor: one operand per block
-Stack = list[Row]  # a (k, rows, H) tensor, or the parts of a split one
+Row = list[Operand]  # a (rows, k H) or (k H,) tensor: one operand per block
+Stack = list[Row]  # a parameter (k, H), or the parts of a split tensor
 
 
 class _Reader:
     """Follows a traced graph and writes its program."""
 
-    def __init__(self, graph: fx.Graph, size: int):
-        self.graph, self.size = graph, size
+    def __init__(self, graph: fx.Graph, rows: int, size: int):
+        self.graph, self.rows, self.size = graph, rows, size
         self.build = Builder()
         self.values: dict[fx.Node, Any] = {}
 
@@ -242,18 +246,15 @@ class _Reader:
         if name not in _POINTWISE:
             raise NotPointwise(f"its rule uses {name}, which no kernel is generated for")
         keywords = {key: value for key, value in node.kwargs.items() if key in ("alpha", "value", "min", "max")}
-        shape = node.meta["val"].shape
-        if shape[-1] % self.size or shape[-1] == 0:
-            raise NotPointwise(f"its rule uses {name} on {tuple(shape)}, not on blocks of hidden_size")
-        if len(shape) == 3:  # a stack of channels, as in the gradient of a parameter (k, H)
+        if self.stacked(node):
             return [
-                self._pointwise(name, [_inner(argument, k) for argument in arguments], 1, keywords)
-                for k in range(shape[0])
+                self._pointwise(name, [_row(argument, k) for argument in arguments], self.width(node), keywords)
+                for k in range(node.meta["val"].shape[0])
             ]
-        return self._pointwise(name, arguments, shape[-1] // self.size, keywords)
+        return self._pointwise(name, [_row(argument, 0) for argument in arguments], self.width(node), keywords)
 
     def _pointwise(self, name: str, arguments: list[Any], number: int, keywords: dict[str, Any]) -> Row:
-        rows = [self._blocks(argument, number) if isinstance(argument, list) else None for argument in arguments]
+        rows = [self.blocks(argument, number) if isinstance(argument, list) else None for argument in arguments]
         return [
             _POINTWISE[name](
                 self.build,
@@ -263,6 +264,18 @@ class _Reader:
             for i in range(number)
         ]
 
+    def stacked(self, node: fx.Node) -> bool:
+        """Is the result a parameter-like (k, H) tensor, and no batch?"""
+        shape = node.meta["val"].shape
+        return len(shape) == 2 and shape[0] != self.rows
+
+    def width(self, node: fx.Node) -> int:
+        """Blocks of a node's result; of each of its rows, where it is stacked."""
+        shape = node.meta["val"].shape
+        if len(shape) > 2 or (len(shape) > 0 and shape[-1] % self.size):
+            raise NotPointwise(f"its rule makes a tensor {tuple(shape)} that is not made of blocks of hidden_size")
+        return shape[-1] // self.size if shape else 1
+
     def _value(self, argument: Any) -> Any:
         if isinstance(argument, fx.Node):
             return self.values[argument]
@@ -270,40 +283,51 @@ class _Reader:
             return [self._value(inner) for inner in argument]
         return float(argument) if isinstance(argument, int) and not isinstance(argument, bool) else argument
 
-    def _blocks(self, row: Row, number: int) -> Row:
+    def blocks(self, row: Row, number: int) -> Row:
+        """`number` blocks: one is taken for all."""
         if len(row) not in (1, number):
             raise NotPointwise("its rule combines tensors of different widths")
         return row * number if len(row) == 1 else row
 
 
-def _inner(argument: Any, k: int) -> Any:
-    """Row k of a stack; anything else as it is."""
-    return argument[k] if isinstance(argument, list) and isinstance(argument[0], list) else argument
+def _row(argument: Any, k: int) -> Any:
+    """Row k of a stack, the only one of a stack of one; anything else as it is."""
+    if isinstance(argument, list) and isinstance(argument[0], list):
+        return argument[k if len(argument) > 1 else 0]
+    return argument
 
 
-def _width(reader: _Reader, node: fx.Node) -> int:
-    """Blocks of a node's result."""
-    last = node.meta["val"].shape[-1]
-    if last % reader.size:
-        raise NotPointwise(f"its rule makes a tensor of {last} channels, not of blocks of hidden_size")
-    return last // reader.size
+def _filled_with(reader: _Reader, node: fx.Node, value: float) -> Any:
+    row: Row = [float(value)] * reader.width(node)
+    return [row] * node.meta["val"].shape[0] if reader.stacked(node) else row
 
 
-def _constant(value: float) -> Callable[..., Row]:
-    return lambda reader, node, *_: [value] * _width(reader, node)
+def _constant(value: float) -> Callable[..., Any]:
+    return lambda reader, node, *_: _filled_with(reader, node, value)
 
 
-def _filled(reader: _Reader, node: fx.Node, _: Any, value: float, *__: Any) -> Row:
-    return [float(value)] * _width(reader, node)
+def _filled(reader: _Reader, node: fx.Node, _: Any, value: float, *__: Any) -> Any:
+    return _filled_with(reader, node, value)
 
 
-def _same(reader: _Reader, node: fx.Node, row: Any, *_: Any) -> Any:
-    source = node.args[0]
-    if isinstance(source, fx.Node) and isinstance(row[0], list):
-        if node.meta["val"].shape != source.meta["val"].shape:
+def _same(reader: _Reader, node: fx.Node, value: Any, *_: Any) -> Any:
+    """Views and copies: the blocks stay, a stack may become a row and a row a stack."""
+    flat: Row = [block for row in value for block in row] if isinstance(value[0], list) else value
+    width = reader.width(node)
+    if reader.stacked(node):
+        number = node.meta["val"].shape[0]
+        if len(flat) != number * width:
             raise NotPointwise(f"its rule reshapes a parameter by {node.target}")
-        return row
-    return reader._blocks(row, _width(reader, node))
+        return [flat[k * width : (k + 1) * width] for k in range(number)]
+    return reader.blocks(flat, width)
+
+
+def _summed(reader: _Reader, node: fx.Node, row: Row, dimensions: Any, *_: Any) -> Any:
+    """A channel's gradient is summed over sequences, by the kernel: the program gives each one's share."""
+    source: Any = node.args[0]
+    if [int(d) for d in dimensions] != [0] or reader.stacked(source) or source.meta["val"].dim() != 2:
+        raise NotPointwise("its rule sums over hidden units")
+    return [row] if reader.stacked(node) else row
 
 
 def _parts(reader: _Reader, row: Row, widths: list[int]) -> Stack:
@@ -346,17 +370,19 @@ def _slice(
     end: Any = None,
     step: float = 1.0,
 ) -> Row:
-    total = len(row) * reader.size
-    if int(dimension) == 0 and not isinstance(row[0], list):
-        if start not in (None, 0.0) or (end is not None and end < _ROWS):
-            raise NotPointwise("its rule cuts the batch")
-        return row
-    _last_dimension(node, dimension)
+    source: Any = node.args[0]
+    total = source.meta["val"].shape[int(dimension)]
     low, high, _ = slice(None if start is None else int(start), None if end is None else int(end)).indices(total)
+    if int(dimension) == 0 and source.meta["val"].dim() == 2:
+        if not reader.stacked(source) and (low, high) != (0, total):
+            raise NotPointwise("its rule cuts the batch")
+        return row[low:high] if reader.stacked(source) else row
     return row[_in_blocks(reader, low) : _in_blocks(reader, high)]
 
 
-def _cat(reader: _Reader, node: fx.Node, rows: Stack, dimension: float = 0.0) -> Row:
+def _cat(reader: _Reader, node: fx.Node, rows: Stack, dimension: float = 0.0) -> Any:
+    if reader.stacked(node):
+        return [inner for row in rows for inner in row]
     if int(dimension) not in (-1, node.meta["val"].dim() - 1):
         raise NotPointwise("its rule concatenates across sequences")
     return [block for row in rows for block in row]
@@ -407,6 +433,7 @@ _STRUCTURE: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("split", "split_with_sizes"), _split),
     "unbind": lambda reader, node, stack, dimension=0.0: stack,
     "getitem": _getitem,
+    "sum": _summed,
     "slice": _slice,
     "cat": _cat,
     "stack": _stack,

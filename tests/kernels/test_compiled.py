@@ -14,6 +14,7 @@ from seqapps.kernels import c_library, compiled
 from seqapps.kernels.c_text import c_source
 from seqapps.kernels.compiled import Compiled
 from seqapps.kernels.rule import rule_of
+from seqapps.registry import registry
 
 from .conftest import POINTWISE, Motley, Peephole
 
@@ -176,3 +177,36 @@ def test_a_library_is_kept_between_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "run", fail)
     assert c_library.load(source) is not None
     c_library.load.cache_clear()
+
+
+BUILT_IN = [
+    *((name, {}) for name in ("rnn", "lstm", "gru", "indrnn", "sru", "sru2", "mingru", "minlstm", "qrnn")),
+    ("lstm", {"peephole": "diagonal"}),
+    ("lstm", {"coupled": True}),
+    ("lstm", {"peephole": "diagonal", "coupled": True, "bias": False}),
+    ("gru", {"update_gate": "write"}),
+    ("rnn", {"nonlinearity": "sigmoid"}),
+]
+
+
+@needs_compiler
+@pytest.mark.parametrize("hidden_size", [1, 2, 5])
+@pytest.mark.parametrize(("name", "fields"), BUILT_IN)
+def test_elementwise_cells_of_any_size_are_taken(name, fields, hidden_size):
+    cell = registry("cells").load(name)(3, hidden_size, **fields)
+    assert Compiled().refuses(cell, torch.empty(1)) is None
+
+
+def test_one_sequence_and_a_parameter_of_as_many_rows_as_are_traced(results, assert_equal_results):
+    class Pairs(PointwiseCell):
+        def __init__(self, input_size, hidden_size, /):
+            super().__init__(input_size, hidden_size)
+            self.weights = torch.nn.Parameter(torch.randn(2, hidden_size))
+
+        def pointwise(self, projected, recurrent, state):
+            first, second = self.weights.unbind(0)
+            h = torch.tanh(first * projected + second * recurrent)
+            return h, (h,)
+
+    cell = Pairs(5, 6).double()
+    assert_equal_results(results(cell, Compiled().unroll, (4,)), results(cell, unroll_steps, (4,)), 1e-10)
