@@ -6,40 +6,25 @@ fixed time, round after round with another contestant first. A ratio is taken wi
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqapps.cells import unroll
+from seqapps.cells import Cell, unroll
 from seqapps.cells.unroll import kernels_named
-from seqapps.engine.machine import Arithmetic, resolve_arithmetic, resolve_device, versions
+from seqapps.engine.machine import Arithmetic, resolve_arithmetic, resolve_device
 from seqapps.errors import UseError
 from seqapps.recipe.components import describe_spec
 from seqapps.recipe.recipe import Training
 from seqapps.recipe.spec import Spec
 from seqapps.registry import registry
 
-__all__ = [
-    "SIZES",
-    "Bench",
-    "Contestant",
-    "Group",
-    "Size",
-    "as_report",
-    "bench_cells",
-    "processor",
-    "quartiles",
-    "ratios",
-]
+__all__ = ["SIZES", "Bench", "Clock", "Contestant", "Group", "Size", "bench_cells"]
 
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64, "bf16": torch.bfloat16, "fp16": torch.float16}
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -103,6 +88,7 @@ class Contestant:
         cell: as in a recipe, or torch's layer.
         kernel: as asked for; `runs` is the one that `auto` chose. Empty for torch's layers.
         refused: why it was not measured.
+        by_steps: why `auto` found no kernel for it.
         first_call_seconds: of the first forward and backward pass, which may compile.
         seconds_per_token: of forward and backward pass, round by round; tokens are real ones, never padding.
         cpu_seconds_per_token: the same of the process's CPU time, which other load disturbs less.
@@ -112,6 +98,7 @@ class Contestant:
     kernel: str = ""
     runs: str = ""
     refused: str | None = None
+    by_steps: str | None = None
     first_call_seconds: float | None = None
     seconds_per_token: list[float] = field(default_factory=list)
     cpu_seconds_per_token: list[float] = field(default_factory=list)
@@ -217,7 +204,7 @@ class _Work:
         torch.manual_seed(self.bench.seed)
         cell = spec.build(input_size=self.size.hidden, hidden_size=self.size.hidden).to(self.device, self.dtype)
         contestant = Contestant(describe_spec(spec), kernel)
-        contestant.runs, contestant.refused = _chosen(kernel, cell.begin(self.size.batch), self.x)
+        _choose(contestant, cell.begin(self.size.batch), self.x)
         gradient = self._gradient(cell.output_size)
 
         def run() -> None:
@@ -276,78 +263,19 @@ class _Work:
             torch.mps.synchronize()
 
 
-def _chosen(name: str, cell: Any, x: Tensor) -> tuple[str, str | None]:
-    """The kernel that runs `cell`, and why none does if `name` refuses."""
-    if name == "reference":
-        return name, None
-    if name != "auto":
-        return name, kernels_named(name)[0].refuses(cell, x)
-    for known in sorted(registry("kernels").names(), key=lambda known: kernels_named(known)[0].rank):
-        if kernels_named(known)[0].refuses(cell, x) is None:
-            return known, None
-    return "reference", None
-
-
-def ratios(contestant: Contestant, base: Contestant, clock: Clock) -> list[float]:
-    """Times as multiples of the base's in the same round; empty if it was not measured."""
-    return [a / b for a, b in zip(contestant.times(clock), base.times(clock), strict=False)]
-
-
-def quartiles(values: Sequence[float]) -> list[float]:
-    """Lower quartile, median and upper quartile."""
-    return [float(value) for value in np.quantile(values, [0.25, 0.5, 0.75])]
-
-
-def as_report(bench: Bench, groups: Sequence[Group]) -> dict[str, Any]:
-    """All times, their ratios, and all that they depend on, as JSON. A ratio of 2 means twice the time."""
-    kernels = {c.runs for group in groups for c in group.contestants if c.runs not in ("", "reference")}
-    specs = [*bench.cells, *(Spec("kernels", name) for name in sorted(kernels))]
-    settings = {name: value for name, value in asdict(bench).items() if name not in ("cells", "sizes")}
-    return {
-        "bench": "cells",
-        **settings,
-        "cells": [describe_spec(spec) for spec in bench.cells],
-        "machine": {
-            "processor": processor("cpu"),
-            "cores": os.cpu_count(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "system": platform.system(),
-        },
-        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
-        "versions": versions(specs),
-        "groups": [_group_report(group) for group in groups],
-    }
-
-
-def _group_report(group: Group) -> dict[str, Any]:
-    bases = group.contestants[: group.baselines]
-    return {
-        "device": group.device,
-        "processor": processor(group.device),
-        **group.size._asdict(),
-        "lengths": group.lengths,
-        "tokens": sum(group.lengths),
-        "matmul_precision": group.matmul_precision,
-        "contestants": [
-            {**asdict(contestant), "ratios": {base.cell: _summaries(contestant, base) for base in bases}}
-            for contestant in group.contestants
-        ],
-    }
-
-
-def _summaries(contestant: Contestant, base: Contestant) -> dict[str, dict[str, float]] | None:
-    if contestant.first_call_seconds is None:
-        return None
-    names = ("lower_quartile", "median", "upper_quartile")
-    clocks: tuple[Clock, ...] = ("wall", "cpu")
-    return {clock: dict(zip(names, quartiles(ratios(contestant, base, clock)), strict=True)) for clock in clocks}
-
-
-def processor(device: str) -> str:
-    """What computes: the model of the GPU, or of the CPU."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf8").splitlines() if information.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
+def _choose(contestant: Contestant, cell: Cell, x: Tensor) -> None:
+    """Fill in which kernel runs the contestant, or why none does."""
+    contestant.runs = contestant.kernel
+    if contestant.kernel == "reference":
+        return
+    if contestant.kernel != "auto":
+        contestant.refused = kernels_named(contestant.kernel)[0].refuses(cell, x)
+        return
+    reasons = []
+    for name in sorted(registry("kernels").names(), key=lambda name: kernels_named(name)[0].rank):
+        reason = kernels_named(name)[0].refuses(cell, x)
+        if reason is None:
+            contestant.runs = name
+            return
+        reasons.append(f"{name}: {reason}")
+    contestant.runs, contestant.by_steps = "reference", "; ".join(reasons)

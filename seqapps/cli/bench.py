@@ -104,7 +104,7 @@ def bench_cells(
     Seconds of a forward and backward pass per real token, as a multiple of those of torch's own layer, which takes
     turns with the cells: the median over rounds, and the quartiles in brackets. Smaller is faster.
     """
-    from seqapps.application import benching
+    from seqapps.application import bench_results, benching
 
     if clock == "cpu" and any(name != "cpu" for name in device):
         raise UseError(f"--clock: cpu times a CPU only, --device is {','.join(device)}; add --device cpu")
@@ -130,7 +130,7 @@ def bench_cells(
         click.echo(f"{_heading(wanted, group)}\n\n{_table(group, clock)}\n")
     click.echo("\n".join(_notes(groups)))
     if output is not None:
-        report = benching.as_report(wanted, groups)
+        report = bench_results.as_report(wanted, groups)
         output.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf8")
 
 
@@ -157,7 +157,7 @@ def _all_cells() -> list[Spec]:
 
 
 def _heading(bench: Bench, group: Group) -> str:
-    from seqapps.application.benching import processor
+    from seqapps.application.bench_results import processor
 
     lengths = f"lengths {min(group.lengths)} to {max(group.lengths)}" if bench.ragged else "equal lengths"
     threads = f"{bench.threads} thread" + ("s" if bench.threads > 1 else "")
@@ -178,7 +178,7 @@ def _table(group: Group, clock: Clock) -> str:
 
 
 def _numbers(contestant: Contestant, bases: Sequence[Contestant], clock: Clock) -> list[str]:
-    from seqapps.application.benching import quartiles, ratios
+    from seqapps.application.bench_results import quartiles, ratios
 
     if contestant.first_call_seconds is None:
         return ["-"] * (len(bases) + 2)
@@ -196,9 +196,11 @@ def _three_digits(value: float) -> str:
 
 
 def _notes(groups: Sequence[Group]) -> list[str]:
-    """Why some were not measured, and what was not."""
-    refused = {(c.refused, c.cell, c.kernel): None for group in groups for c in group.contestants if c.refused}
-    lines = [f"- {cell} by {kernel}: {reason}" for reason, cell, kernel in refused]
+    """Why some were not measured or run step by step, and what was not measured at all."""
+    contestants = [contestant for group in groups for contestant in group.contestants]
+    lines = [f"- {c.cell} by {c.kernel} was not measured: {c.refused}" for c in contestants if c.refused]
+    lines += [f"- {c.cell} runs step by step: {c.by_steps}" for c in contestants if c.by_steps]
+    lines = list(dict.fromkeys(lines))
     if not any(group.device.startswith("cuda") for group in groups):
         lines.append("not measured on a GPU")
     return lines

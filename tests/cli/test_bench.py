@@ -113,10 +113,14 @@ def test_the_table_shows_which_kernel_auto_took_and_why_one_refused(seqapps):
     assert ("gru", "auto (native)") in rows
     assert ("{type: gru, reset: before}", "auto (reference)") in rows
     assert rows["{type: gru, reset: before}", "native"].strip() == "-"
-    assert (
-        "- {type: gru, reset: before} by native: torch has fused layers for the plain LSTM, GRU and RNN only"
-        in result.stdout
-    )
+    assert "- {type: gru, reset: before} by native was not measured: torch has fused layers for" in result.stdout
+
+
+def test_why_auto_found_no_kernel_stands_below_the_table_once(seqapps):
+    result = seqapps("bench", "cells", "--cells", "{type: gru, reset: before}", *TINY, "--sizes", "5,3,4 5,2,4")
+    notes = [line for line in result.stdout.splitlines() if line.startswith("- ")]
+    assert len(notes) == 1
+    assert notes[0].startswith("- {type: gru, reset: before} runs step by step: native: torch has fused layers for")
 
 
 def test_where_no_gpu_was_measured_the_table_says_so(seqapps):
@@ -227,7 +231,7 @@ def test_a_contestant_that_fails_is_a_reason_and_not_the_end(register, seqapps):
     register("cells", "mismatched", Mismatched)
     result = seqapps("bench", "cells", "--cells", "mismatched,rnn", "--kernels", "reference", *TINY)
     assert result.exit_code == 0, result.output
-    assert "- mismatched by reference: RuntimeError: The size of tensor" in result.stdout
+    assert "- mismatched by reference was not measured: RuntimeError: The size of tensor" in result.stdout
     assert any(line.startswith("rnn ") and line.split()[-1] != "-" for line in result.stdout.splitlines())
 
 
