@@ -65,9 +65,10 @@ _RULES: WeakKeyDictionary[nn.Module, dict[Any, PointwiseRule | NotPointwise]] = 
 
 def rule_of(cell: PointwiseCell) -> PointwiseRule:
     """The rule of a cell, traced once. Raises NotPointwise."""
-    # The input projection is shared by all shallow copies of a cell. What a class computes may depend on its mode.
+    # The input projection is shared by all shallow copies of a cell. What a class computes may depend on its mode, and
+    # zoneout's expected values on its probabilities.
     known = _RULES.setdefault(cell.input_projection, {})
-    key = (type(cell), cell.training)
+    key = (type(cell), cell.training, cell.regularizers)
     if key not in known:
         try:
             known[key] = _trace(cell)
@@ -99,8 +100,10 @@ def _trace(cell: PointwiseCell) -> PointwiseRule:
     widths = [state.size(-1) for state in cell.initial_state(1)]
     if widths != [size] * cell.states:
         raise NotPointwise(f"its states have {widths} channels, not hidden_size each")
-    with torch.no_grad():
-        projected = cell.project(cell.input_projection.weight.new_zeros(1, cell.input_size)).size(-1) // size
+    # Zoneout draws while projecting: a draw more would put a resumed run off its course.
+    weight = cell.input_projection.weight
+    with torch.no_grad(), torch.random.fork_rng(devices=[weight.device] if weight.is_cuda else []):
+        projected = cell.project(weight.new_zeros(1, cell.input_size)).size(-1) // size
     recurrent = cell.recurrent.weight.size(0) // size if cell.has_recurrent else 0
     channels = tuple(_channels(cell))
     counts = [projected, recurrent, cell.states, sum(c.blocks for c in channels)]

@@ -46,6 +46,23 @@ def test_zoneout_is_another_rule_with_a_further_input_per_state():
     assert rule_of(cell.begin(2)).projected == 4
 
 
+def test_tracing_draws_no_random_numbers():
+    cell = LSTM(3, 4)
+    cell.regularizers = Regularizers(zoneout=0.5)
+    before = torch.get_rng_state()
+    rule_of(cell.begin(2))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_other_probabilities_are_another_rule_in_evaluation():
+    cell = GRU(3, 4).eval()
+    rules = []
+    for p in (0.2, 0.7):
+        cell.regularizers = Regularizers(zoneout=p)
+        rules.append(rule_of(cell.begin(2)))
+    assert rules[0].forward.statements != rules[1].forward.statements
+
+
 class Rule(PointwiseCell):
     gates = 2
 
