@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request
+from seqapps.errors import ComponentError
 from seqapps.modules.encoded import Encoded
 
 if TYPE_CHECKING:
@@ -53,6 +54,26 @@ class Head(nn.Module, abc.ABC):
     @abc.abstractmethod
     def loss(self, encoded: Encoded, batch: Batch) -> Loss:
         """Training loss of a batch."""
+
+    def loss_at(self, encoded: Encoded, batch: Batch, positions: Tensor) -> Tensor:
+        """The loss at one position of each sequence, summed over the batch: what diagnostics differentiate.
+
+        Unless a head says otherwise, the whole loss, which is right where a sequence has one target; the positions then
+        do not matter. A head that sums over tokens writes its own.
+
+        Args:
+            positions: (B,) int64, 0 <= positions[b] < length of sequence b; positions of what the encoder read.
+
+        Raises:
+            ComponentError: the head sums over tokens and does not tell them apart.
+        """
+        loss = self.loss(encoded, batch)
+        if loss.unit == "token":
+            raise ComponentError(
+                f"{type(self).__name__}: its loss is a sum over tokens, and the loss at one of them cannot be told; "
+                "write `loss_at`"
+            )
+        return loss.total
 
     @abc.abstractmethod
     def predict(self, encoded: Encoded, batch: Batch) -> list[Any]:

@@ -128,12 +128,27 @@ class Tagging(Head):
             nll = -self.crf.log_likelihood(scores, gold, encoded.lengths.on_device).sum()
             return Loss(nll, nll.detach(), len(batch), "sentence")
         scores, targets = self.output(_real(encoded.outputs, encoded)), _real(gold, encoded)
+        nll = self._token_loss(scores, targets)
+        return Loss(nll, nll.detach(), len(targets), "token")
+
+    def _token_loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Summed over tokens: scores (N, labels), targets (N,)."""
         if self.activation == "sigmoid":
             one_hot = torch.zeros_like(scores).scatter_(1, targets[:, None], 1.0)
-            nll = F.binary_cross_entropy_with_logits(scores, one_hot, reduction="sum")
-        else:
-            nll = F.cross_entropy(scores, targets, reduction="sum")
-        return Loss(nll, nll.detach(), len(targets), "token")
+            return F.binary_cross_entropy_with_logits(scores, one_hot, reduction="sum")
+        return F.cross_entropy(scores, targets, reduction="sum")
+
+    def loss_at(self, encoded: Encoded, batch: Batch, positions: Tensor) -> Tensor:
+        """The token's loss given its own scores, with a CRF too, as if it were a softmax.
+
+        A CRF's transitions connect positions by themselves; its likelihood would show their reach, not the encoder's.
+        Tokens whose label was never seen in training have no loss.
+        """
+        rows = torch.arange(len(batch), device=positions.device)
+        scores = self.output(encoded.outputs[rows, positions])
+        targets = batch.fields[self.column].values[rows, positions]
+        known = targets >= 0
+        return self._token_loss(scores[known], targets[known])
 
     def predict(self, encoded: Encoded, batch: Batch) -> list[Tagged]:
         lengths = encoded.lengths.values.tolist()
