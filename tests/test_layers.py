@@ -17,6 +17,7 @@ LAYERS = [
     ["modules"],
     ["heads"],
     ["engine"],
+    ["diagnostics"],
     ["report"],
     ["application"],
     ["cli"],
