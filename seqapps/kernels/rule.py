@@ -68,7 +68,7 @@ def rule_of(cell: PointwiseCell) -> PointwiseRule:
     # The input projection is shared by all shallow copies of a cell. What a class computes may depend on its mode, and
     # zoneout's expected values on its probabilities.
     known = _RULES.setdefault(cell.input_projection, {})
-    key = (type(cell), cell.training, cell.regularizers)
+    key = (type(cell), cell.training, tuple(getattr(cell, "zones", ())))
     if key not in known:
         try:
             known[key] = _trace(cell)
