@@ -20,7 +20,7 @@ from seqapps.errors import DataError, UseError
 from seqapps.recipe.recipe import Recipe
 from seqapps.recipe.spec import Spec
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "open_split"]
 
 PathLike = str | os.PathLike[str]
 
@@ -42,13 +42,10 @@ def evaluate(
         raise UseError("evaluate: give a split or a file, not both")
     predictor = Predictor(run)
     recipe, environment = predictor.recipe, predictor.folder.read_json("environment.json")
-    places = _places(environment["places"], data_root)
     name = split or recipe.evaluation.splits[0]
     if file is not None:
         recipe, name = _recipe_for_file(recipe, Path(file), environment["recognised"]), "test"
-    _, datasets = load_splits(recipe, places, [], [name])
-    columns = columns_of(requests_of(recipe.model))
-    ready = IndexedSplit(read_forms(datasets[name], columns, name), predictor.resources, name)
+    ready = open_split(predictor, recipe, name, data_root)
     arithmetic = resolve_arithmetic(recipe.training, predictor.device)
     with arithmetic.active():
         predictions = predict_split(predictor.model, ready, recipe.data.batching, predictor.device, arithmetic.autocast)
@@ -60,6 +57,14 @@ def evaluate(
         "split": str(file) if file is not None else name,
         "metrics": found.metrics(),
     }
+
+
+def open_split(predictor: Predictor, recipe: Recipe, name: str, data_root: PathLike | None) -> IndexedSplit:
+    """A split of a recipe's data as the model of a run reads it; looked for where the run found its data."""
+    places = _places(predictor.folder.read_json("environment.json")["places"], data_root)
+    _, datasets = load_splits(recipe, places, [], [name])
+    columns = columns_of(requests_of(recipe.model))
+    return IndexedSplit(read_forms(datasets[name], columns, name), predictor.resources, name)
 
 
 _READERS = {

@@ -97,11 +97,16 @@ def _conditions(recipe: Recipe, data: OpenedData, fit: Fit, folder: RunFolder) -
 
 
 def report(run: str | os.PathLike[str]) -> Path:
-    """Write report.html and README.md of a run anew from its report.json; returns the page's path."""
+    """Write report.html and README.md of a run anew from its report.json, and diagnostics.json if it is there.
+
+    Returns the page's path.
+    """
     from seqapps.report import model_card, write_html
 
     folder = RunFolder.open(run)
     page = folder.read_json("report.json")
+    if folder.has("diagnostics.json"):
+        page["diagnostics"] = folder.read_json("diagnostics.json")
     folder.write("report.html", lambda path: write_html(page, path))
     folder.write_text("README.md", model_card(page))
     return folder / "report.html"

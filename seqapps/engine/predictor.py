@@ -84,11 +84,7 @@ class Predictor:
         filled = [i for i, example in enumerate(chunk) if example.tokens]
         if not filled:
             return predictions
-        first, *others = self.resources.input_columns
-        columns = {first: _form_column([chunk[i].tokens for i in filled])}
-        for name in others:
-            columns[name] = _form_column([_column(chunk[i], name) for i in filled])
-        split = IndexedSplit(columns, self.resources, "input")
+        split = self.indexed([chunk[i] for i in filled])
         with evaluating(self.model):
             for rows in sorted_batches(split.lengths, Batching(tokens=_TOKENS)):
                 found = self.model.predict(split.batch(rows).to(self.device))
@@ -96,6 +92,14 @@ class Predictor:
                     i = filled[row]
                     predictions[i] = Prediction(chunk[i].tokens, tagged.labels, tagged.probabilities, chunk[i].original)
         return predictions
+
+    def indexed(self, examples: Sequence[Example]) -> IndexedSplit:
+        """Examples, each with at least one token, as the model's input."""
+        first, *others = self.resources.input_columns
+        columns = {first: _form_column([example.tokens for example in examples])}
+        for name in others:
+            columns[name] = _form_column([_column(example, name) for example in examples])
+        return IndexedSplit(columns, self.resources, "input")
 
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
         """Examples from bytes, one at a time; see `seqapps.engine.formats`."""

@@ -8,6 +8,8 @@
     journal.jsonl         one line per event: start, evaluations, failure, end
     predictions.jsonl     the first evaluation split, a line per example
     report.json, report.html, README.md
+    diagnostics.json      if it was asked for: gradients, Jacobians and gates of the final model
+    traces.*              if they were asked for: gates and states of given sentences
     .lock                 held by the process that writes
 
 Nothing here is a pickle. Every file is written beside its place and renamed into it, so that a reader, or a process
@@ -29,7 +31,16 @@ from seqapps.errors import RunError
 
 __all__ = ["RunFolder"]
 
-_REPORT = ("report.json", "predictions.jsonl", "report.html", "README.md")
+_REPORT = (
+    "report.json",
+    "predictions.jsonl",
+    "report.html",
+    "README.md",
+    "diagnostics.json",
+    "traces.safetensors",
+    "traces.json",
+    "traces.html",
+)
 _FILES = (
     "recipe.yaml",
     "environment.json",
@@ -108,7 +119,7 @@ class RunFolder:
             raise RunError(f"{self.path}: the folder is not empty and holds no run; give another --output")
 
     def remove_report(self) -> None:
-        """Remove what the report consists of: until it is written anew the run has not finished."""
+        """Remove what is said of the final model: until the report is written anew the run has not finished."""
         for name in _REPORT:
             (self.path / name).unlink(missing_ok=True)
 

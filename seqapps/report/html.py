@@ -15,7 +15,7 @@ from seqapps.report.report import check_report
 from seqapps.report.sections import SECTIONS
 from seqapps.report.text import headline, verdict
 
-__all__ = ["render", "write_html"]
+__all__ = ["page_from", "render", "write_html", "write_page"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -26,6 +26,17 @@ def render(report: Mapping[str, Any]) -> str:
     Raises RunError if the report does not hold what `seqapps.report.report` says.
     """
     check_report(report)
+    return page_from(
+        "page.html",
+        report=report,
+        headline=headline(report),
+        verdict=verdict(report),
+        sections=[section for section in (make(report) for make in SECTIONS) if section],
+    )
+
+
+def page_from(template: str, **content: Any) -> str:
+    """A page from one of the templates, with the house's style and script."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -34,20 +45,16 @@ def render(report: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.globals["wording"] = wording
-    page = environment.get_template("page.html")
-    return page.render(
-        report=report,
-        headline=headline(report),
-        verdict=verdict(report),
-        sections=[section for section in (make(report) for make in SECTIONS) if section],
-        style=_text("style.css"),
-        script=_text("sort.js"),
-    )
+    return environment.get_template(template).render(content, style=_text("style.css"), script=_text("sort.js"))
 
 
 def write_html(report: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write the page to `path` in one step: what was there before stays until all of the new page is written."""
-    page = render(report)
+    """Write a report's page to `path`."""
+    write_page(render(report), path)
+
+
+def write_page(page: str, path: str | os.PathLike[str]) -> None:
+    """Write a page in one step: what was there before stays until all of the new one is written."""
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

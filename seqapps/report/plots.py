@@ -21,16 +21,16 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Panel", "Point", "Series", "curves", "dots", "multiples"]
+__all__ = ["INK", "MUTED", "SERIES", "Panel", "Point", "Series", "curves", "dots", "figure", "multiples"]
 
-_INK, _MUTED, _LINE = "#010203", "#010204", "#010205"
-_SERIES = ("#010206", "#010207", "#010208", "#010209")
+INK, MUTED, _LINE = "#010203", "#010204", "#010205"
+SERIES = ("#010206", "#010207", "#010208", "#010209")
 _MARKERS = ("o", "s", "D", "^")
 _THEME = {
-    _INK: "var(--ink)",
-    _MUTED: "var(--muted)",
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
     _LINE: "var(--line)",
-    **{colour: f"var(--series-{n})" for n, colour in enumerate(_SERIES, start=1)},
+    **{colour: f"var(--series-{n})" for n, colour in enumerate(SERIES, start=1)},
 }
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -39,9 +39,9 @@ _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
-    "text.color": _INK,
+    "text.color": INK,
     "axes.edgecolor": _LINE,
-    "axes.labelcolor": _MUTED,
+    "axes.labelcolor": MUTED,
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
@@ -51,8 +51,8 @@ _STYLE: Any = {
     "axes.formatter.useoffset": False,
     "grid.color": _LINE,
     "grid.linewidth": 0.6,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "figure.facecolor": "none",
@@ -89,13 +89,13 @@ def multiples(titles: Sequence[str], series: Sequence[Series], axis: str) -> str
     columns = min(3, len(titles))
     rows = -(-len(titles) // columns)
     names = [one.name for one in series]
-    with _figure(7.6, rows * (0.85 + 0.2 * len(series))) as (figure, svg):
+    with figure(7.6, rows * (0.85 + 0.2 * len(series))) as (drawn, svg):
         for n, title in enumerate(titles):
-            axes = figure.add_subplot(rows, columns, n + 1)
+            axes = drawn.add_subplot(rows, columns, n + 1)
             for row, one in enumerate(series):
                 if one.points[n].value is not None:
                     _draw_dots(axes, [(row, one.points[n])], row, horizontal=True)
-            axes.set_yticks(range(len(names)), names if n % columns == 0 else [""] * len(names), color=_INK)
+            axes.set_yticks(range(len(names)), names if n % columns == 0 else [""] * len(names), color=INK)
             axes.set_ylim(len(names) - 0.4, -0.6)
             axes.set_title(title)
             axes.set_xlabel(axis if n >= len(titles) - columns else "")
@@ -107,8 +107,8 @@ def multiples(titles: Sequence[str], series: Sequence[Series], axis: str) -> str
 
 def dots(labels: Sequence[str], points: Sequence[Point], axis: str) -> str:
     """Dots with intervals, one column per label."""
-    with _figure(4.6, 2.5) as (figure, svg):
-        axes = figure.add_subplot()
+    with figure(4.6, 2.5) as (drawn, svg):
+        axes = drawn.add_subplot()
         known = [(place, point) for place, point in enumerate(points) if point.value is not None]
         _draw_dots(axes, known, 0, horizontal=False)
         axes.set_xticks(range(len(labels)), labels)
@@ -120,10 +120,10 @@ def dots(labels: Sequence[str], points: Sequence[Point], axis: str) -> str:
 
 def curves(panels: Sequence[Panel], axis: str) -> str:
     """Curves side by side over a common kind of position, such as the epoch."""
-    with _figure(7.2, 2.5) as (figure, svg):
+    with figure(7.2, 2.5) as (drawn, svg):
         for n, panel in enumerate(panels):
-            axes = figure.add_subplot(1, len(panels), n + 1)
-            colour = _SERIES[n % len(_SERIES)]
+            axes = drawn.add_subplot(1, len(panels), n + 1)
+            colour = SERIES[n % len(SERIES)]
             axes.plot(panel.positions, panel.values, color=colour, linewidth=1.6, marker="o", markersize=2.5)
             if panel.marked is not None and panel.marked in panel.positions:
                 chosen = panel.values[list(panel.positions).index(panel.marked)]
@@ -141,7 +141,7 @@ def _draw_dots(axes: Axes, where: Sequence[tuple[float, Point]], n: int, *, hori
     bounds = np.array([point.interval or (point.value, point.value) for _, point in where]).reshape(-1, 2)
     # A skewed bootstrap can leave the value itself outside; matplotlib takes no negative lengths.
     reach = np.maximum(0, [values - bounds[:, 0], bounds[:, 1] - values])
-    look: dict[str, Any] = {"fmt": _MARKERS[n % 4], "color": _SERIES[n % 4], "markersize": 4.5, "elinewidth": 1.6}
+    look: dict[str, Any] = {"fmt": _MARKERS[n % 4], "color": SERIES[n % 4], "markersize": 4.5, "elinewidth": 1.6}
     if horizontal:
         axes.errorbar(values, places, xerr=reach, **look)
     else:
@@ -149,17 +149,17 @@ def _draw_dots(axes: Axes, where: Sequence[tuple[float, Point]], n: int, *, hori
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Figure, list[str]]]:
+def figure(width: float, height: float) -> Iterator[tuple[Figure, list[str]]]:
     """A figure in the house style; after the block the list holds its SVG."""
     svg: list[str] = []
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         # The browser's fonts draw the text; that the font which measures it lacks a glyph does not matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        yield figure, svg
+        drawn = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasSVG(drawn)
+        yield drawn, svg
         written = io.StringIO()
-        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        drawn.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg.append(_for_page(written.getvalue()))
 
 

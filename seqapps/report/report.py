@@ -15,6 +15,7 @@
     data           source, licence, warning, notes, splits: {name: {sentences, tokens, ...}}, fingerprints
     model          parameters, parts: {name: parameters}
     conditions     of measurement: seed, device, precision, threads, versions, ...
+    diagnostics    diagnostics.json of the run, added when the page is made: see diagnostics.diagnosis
     recipe         the complete recipe as YAML text
     warnings       what the reader should know before believing a number
 
@@ -42,6 +43,7 @@ _OPTIONAL: dict[str, type] = {
     "data": Mapping,
     "model": Mapping,
     "conditions": Mapping,
+    "diagnostics": Mapping,
     "recipe": str,
     "warnings": list,
 }

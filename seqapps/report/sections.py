@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from seqapps.report import plots, wording
+from seqapps.report.diagnostics import diagnostics_section
 from seqapps.report.report import strongest_baseline
+from seqapps.report.section import Section
 
-__all__ = ["SECTIONS", "Section"]
+__all__ = ["SECTIONS"]
 
 _LABELS_SHOWN = 30  # of a confusion matrix
 _CURVE_POINTS = 2000  # of a learning curve, at most
 _TOKENS_SHOWN = 100  # of one of the worst sentences
-
-
-class Section(NamedTuple):
-    """`content` is what the template `<name>.html` draws; `name` is also the section's anchor."""
-
-    name: str
-    title: str
-    content: Mapping[str, Any]
 
 
 def scores(report: Mapping[str, Any]) -> Section:
@@ -88,6 +82,12 @@ def training(report: Mapping[str, Any]) -> Section | None:
         "marked": marked is not None,
     }
     return Section("training", "Training", content)
+
+
+def diagnostics(report: Mapping[str, Any]) -> Section | None:
+    """Gradients through time and gates, if `seqapps diagnose` was asked for them."""
+    found = report.get("diagnostics")
+    return diagnostics_section([found]) if found else None
 
 
 def per_span_type(report: Mapping[str, Any]) -> Section | None:
@@ -201,6 +201,7 @@ SECTIONS: tuple[Callable[[Mapping[str, Any]], Section | None], ...] = (
     by_group,
     worst,
     other_splits,
+    diagnostics,
     data,
     conditions,
     recipe,

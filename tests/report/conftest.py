@@ -72,3 +72,53 @@ _REPORT = {
 def report():
     """A report that a test may change."""
     return copy.deepcopy(_REPORT)
+
+
+def _curve(w, length, states):
+    values = [w**d for d in range(length)]
+    one = {"mean": values, "low": [v / 2 for v in values], "high": [v * 2 for v in values]}
+    return {"sequences": 30, "left_out": 2, "counts": [30] * length, "states": dict.fromkeys(states, one)}
+
+
+def _diagnosis(name, cell, w, *, gates=(), alarms=()):
+    states = ("h", "c", "whole") if cell == "LSTM" else ("h", "whole")
+    place = {
+        "layer": 0,
+        "direction": "forward",
+        "cell": cell,
+        "hidden_size": 3,
+        "gradient": _curve(w, 25, states),
+        "jacobian": {
+            "size": 3,
+            "steps": 4,
+            "method": "exact",
+            "largest_singular_value": [0.5, 0.75, 1.25, 3.0],
+            "spectral_radius": [0.5, 0.5, 0.5, 0.5],
+        },
+        "matrices": [{"matrix": "recurrent", "block": 0, "largest_singular_value": 2.0, "spectral_radius": 1.0}],
+        "gates": {
+            gate: {"histogram": [5, 15], "units": 3, "shut": 0.25, "open": 0.75, "units_shut": 1, "units_open": 2}
+            for gate in gates
+        },
+        "units": 3,
+        "silent_units": 0,
+    }
+    return {
+        "format": 1,
+        "name": name,
+        "split": "validation",
+        "fingerprint": "f",
+        "clipping": {"limit": 5.0, "share": 0.125, "steps": 80, "curve": [[80, 0.125]]},
+        "sequences": 32,
+        "tokens": 800,
+        "token": -1,
+        "median_steps": 24.0,
+        "places": [place],
+        "alarms": list(alarms),
+    }
+
+
+@pytest.fixture
+def diagnosis():
+    """(name, cell, w) -> diagnostics.json of a run whose gradient is multiplied by w a step."""
+    return _diagnosis

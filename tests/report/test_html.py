@@ -84,7 +84,8 @@ def test_nothing_of_the_data_becomes_markup(report, place):
     assert "alert(1)" in "".join(page.texts)
 
 
-def test_every_section_has_a_heading_an_anchor_and_a_link(report):
+def test_every_section_has_a_heading_an_anchor_and_a_link(report, diagnosis):
+    report["diagnostics"] = diagnosis("pos", "LSTM", 0.5, gates=("input", "forget"))
     report["tables"]["per_span_type"] = [{**report["tables"]["per_label"][0], "type": "NP"}]
     page = Page(render(report))
     anchors = [attributes["id"] for tag, attributes in page.elements if tag == "section"]
@@ -93,7 +94,8 @@ def test_every_section_has_a_heading_an_anchor_and_a_link(report):
     assert links == anchors
 
 
-def test_ids_are_unique(report):
+def test_ids_are_unique(report, diagnosis):
+    report["diagnostics"] = diagnosis("pos", "LSTM", 0.5, gates=("input", "forget"))
     ids = [attributes["id"] for _, attributes in Page(render(report)).elements if "id" in attributes]
     assert len(ids) == len(set(ids))
 
