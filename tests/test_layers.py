@@ -16,6 +16,7 @@ LAYERS = [
     ["kernels"],
     ["modules"],
     ["heads"],
+    ["testing"],
     ["engine"],
     ["diagnostics"],
     ["report"],
