@@ -254,12 +254,20 @@ COMMAND = [sys.executable, "-m", "seqapps", "run", "tiny.yaml", "--set", "traini
 SCHEDULE = ["--set", "training.schedule={type: plateau, decay: 0.5, patience: 1}", "--set", "training.save_every=0.01"]
 
 
+# A cell that runs by a generated kernel, and everything that is drawn within the recurrence.
+DRAWN = [
+    "model.encoder={type: recurrent, cell: {type: lstm, peephole: diagonal}, hidden_size: 8, bidirectional: true, "
+    "dropout: 0.2, recurrent_dropout: 0.2, weight_drop: 0.2, zoneout: 0.2}"
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_resumes_on_the_identical_trajectory(folder, blow):
-    subprocess.run([*COMMAND, *SCHEDULE, "--output", "whole"], check=True, capture_output=True)
+@pytest.mark.parametrize(("blow", "settings"), [(signal.SIGKILL, []), (signal.SIGINT, []), (signal.SIGKILL, DRAWN)])
+def test_a_killed_run_resumes_on_the_identical_trajectory(folder, blow, settings):
+    command = [*COMMAND, *SCHEDULE, *(part for setting in settings for part in ("--set", setting))]
+    subprocess.run([*command, "--output", "whole"], check=True, capture_output=True)
     journal = Path("cut/journal.jsonl")
-    with subprocess.Popen([*COMMAND, *SCHEDULE, "--output", "cut"], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*command, "--output", "cut"], stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
         while not (journal.exists() and journal.read_text(encoding="utf8").count('"evaluation"') >= 2):
             assert process.poll() is None
@@ -268,7 +276,7 @@ def test_a_killed_run_resumes_on_the_identical_trajectory(folder, blow):
         process.send_signal(blow)
     assert (process.returncode == 0) == (blow == signal.SIGINT)
     assert len(curves("cut")) < 12
-    subprocess.run([*COMMAND, *SCHEDULE, "--output", "cut", "--resume"], check=True, capture_output=True)
+    subprocess.run([*command, "--output", "cut", "--resume"], check=True, capture_output=True)
     assert curves("whole") == curves("cut")
     assert_same_weights("whole", "cut")
 
