@@ -116,7 +116,7 @@ def matrix_values(cell: Cell) -> list[dict[str, Any]]:
         linear = getattr(cell, name)
         assert isinstance(linear, nn.Linear)
         weight = linear.weight.detach()
-        square = weight.size(0) % weight.size(1) == 0
+        square = weight.size(1) == cell.hidden_size and weight.size(0) % weight.size(1) == 0
         for block, matrix in enumerate(weight.split(weight.size(1)) if square else [weight]):
             rows.append(
                 {

@@ -43,7 +43,7 @@ class Step(NamedTuple):
         projected: (B, gates x H).
         before, after: the state.
         output: (B, output_size).
-        gates: name -> (B, ...), what the sigmoids of the step gave.
+        gates: name -> (B, ...), what the sigmoids of the step gave, other than a new state itself.
     """
 
     projected: Tensor
@@ -136,7 +136,9 @@ def _begin(cell: Cell, place: Place, noted: dict[Place, Unrolled], batch_size: i
 def _step(cell: Cell, unrolled: Unrolled, projected: Tensor, state: State) -> tuple[Tensor, State]:
     with _Sigmoids() as sigmoids:
         output, new = cell.step(projected, state)
-    unrolled.steps.append(Step(projected, state, new, output, named_gates(cell, sigmoids.values)))
+    # A logistic unit's new state is a sigmoid too, but no gate.
+    gates = [value for value in sigmoids.values if all(value is not shown for shown in (output, *new))]
+    unrolled.steps.append(Step(projected, state, new, output, named_gates(cell, gates)))
     return output, new
 
 

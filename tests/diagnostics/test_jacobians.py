@@ -72,6 +72,12 @@ def test_large_states_go_by_lanczos_without_a_radius():
     assert found["largest_singular_value"][0] == pytest.approx(float(exact), rel=1e-2)
 
 
+def test_a_matrix_that_is_not_square_has_no_radius():
+    (found,) = matrix_values(LSTM(2, 6, projection=3).double())[:1]
+    assert (found["matrix"], found["block"], found["spectral_radius"]) == ("recurrent", 0, None)
+    assert found["largest_singular_value"] > 0
+
+
 def test_recurrent_matrices_are_taken_apart_by_gate():
     cell = GRU(2, 3).double()
     with torch.no_grad():

@@ -106,6 +106,13 @@ def test_sigmoids_without_names_are_numbered():
     assert list(named_gates(cell, values)) == ["gate1", "gate2"]
 
 
+def test_a_logistic_unit_has_no_gate(model_of, split_of):
+    model, split = model_of(RNN(1, 3, nonlinearity="sigmoid")), split_of([4], 1)
+    with recording(model) as noted:
+        model.encode(split.batch(np.arange(1)))
+    assert noted[Place(0, 0)].gates() == {}
+
+
 def test_zoneout_is_part_of_what_is_stepped(model_of, split_of):
     model, split = model_of("rnn"), split_of([3], 1)
     cell = model.encoder.layers[0][0]
