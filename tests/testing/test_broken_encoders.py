@@ -132,9 +132,9 @@ class ReturnsTheStateAtThePaddedEnd(Sound):
         return outputs, (self.summarize(outputs, lengths), c)
 
 
-@caught("(padding nan)")
+@caught("(padding inf)")
 class MultipliesPaddingByZero(Sound):
-    """0 * NaN is NaN."""
+    """0 * inf is NaN."""
 
     def forward(self, x, lengths, state=None, *, final=True):
         lengths = Lengths.of(lengths, x.size(1), x.device)
@@ -240,6 +240,12 @@ class DropsNothing(Sound):
 class ScalesInEvaluation(Sound):
     def read(self, x, lengths, state):
         return super().read(x if self.training else x * (1 - self.dropout), lengths, state)
+
+
+@caught("outputs in training, where nothing is drawn, is another")
+class ScalesInTraining(Sound):
+    def read(self, x, lengths, state):
+        return super().read(2 * x if self.training else x, lengths, state)
 
 
 @caught("nothing depends on its parameter unused")

@@ -177,6 +177,13 @@ class TakesZonedOutCells(GoesByIsinstance):
         return None if plain else "another cell"
 
 
+class IgnoresTheStateOfShortBatches(Steps):
+    rank = -1  # `auto` takes it first
+
+    def unroll(self, cell, x, state, lengths, final):
+        return unroll_steps(cell, x, state if len(x) > 2 else tuple(0 * s for s in state), lengths, final)
+
+
 BROKEN = {
     HasNoRank: "HasNoRank: it has no rank",
     AnswersYesOrNo: "refuses returns False",
@@ -210,6 +217,7 @@ def test_a_broken_kernel_is_caught(kernel, sentence):
 REGISTERED = {
     RunsOnOverPadding: "final state 1 of 1 of a padded batch run by kernel 'broken'",
     HasAWrongGradientOfTheState: "the gradient of initial state 1 of a padded batch run by kernel 'broken'",
+    IgnoresTheStateOfShortBatches: "outputs of a sequence cut in two, its state carried over, is not that of the whole",
     ForgetsRecurrentDropout: "outputs with recurrent_dropout by kernel 'broken' is not that of the steps",
 }
 
