@@ -152,6 +152,13 @@ class MixesRows(Sound):
         return super().read(without_padding(x - x.mean(1, keepdim=True), lengths), lengths, state)
 
 
+@caught("summary of a single token is another with padding behind it")
+class TakesASingleSequenceForUnpadded(Sound):
+    def forward(self, x, lengths, state=None, *, final=True):
+        full = torch.full_like(lengths, x.size(1))
+        return super().forward(x, full if len(x) == 1 else lengths, state, final=final)
+
+
 # States
 
 
