@@ -79,9 +79,32 @@ static inline float tangent(float x) {{
     return size < 0.625f ? near : x != x ? x : far;
 }}
 static inline float root(float x) {{ return sqrtf(x); }}
-static inline float logarithm(float x) {{ return logf(x); }}
-static inline float logarithm1p(float x) {{ return log1pf(x); }}
 static inline float absolute(float x) {{ return fabsf(x); }}
+/* x = 2^e (1 + f) with 1 + f between sqrt(1/2) and sqrt(2); log(1 + f) by a polynomial with relative error 6e-9 */
+static inline float logarithm(float x) {{
+    float normal = x < 1.17549435e-38f ? x * 16777216.0f : x;
+    union {{ float f; int32_t i; }} bits = {{normal}};
+    int32_t e = (bits.i - 0x3f3504f3) >> 23;
+    bits.i -= (int32_t)((uint32_t)e << 23);
+    float f = bits.f - 1.0f, n = (float)e - (x < 1.17549435e-38f ? 24.0f : 0.0f);
+    float p = -0.0763449731f;
+    p = p * f + 0.1276158234f;
+    p = p * f - 0.1316018464f;
+    p = p * f + 0.1420175745f;
+    p = p * f - 0.1662335707f;
+    p = p * f + 0.2000122689f;
+    p = p * f - 0.2500082104f;
+    p = p * f + 0.3333333171f;
+    float y = f * f * (f * p - 0.5f) + n * -2.12194440e-4f + f + n * 0.693359375f;
+    y = x == INFINITY ? x : x == 0.0f ? -INFINITY : x < 0.0f ? NAN : y;
+    return x != x ? x : y;
+}}
+/* log(1 + x), with what 1 + x has lost of x put back */
+static inline float logarithm1p(float x) {{
+    float u = 1.0f + x, y = logarithm(u) * (x / (u - 1.0f));
+    y = u == 1.0f ? x : x == INFINITY || u == 0.0f ? logarithm(u) : y;
+    return y;
+}}
 #else
 static inline double exponential(double x) {{ return exp(x); }}
 static inline double tangent(double x) {{ return tanh(x); }}
