@@ -3,7 +3,7 @@
 Coefficients and readout of all steps are computed at once. The recurrence between them is linear, so two neighbouring
 steps make one of the same form, (a, b) after (a', b') = (a a', a b' + b), and all states follow from log2 T rounds of
 combining (Blelloch 1990, "Prefix sums and their applications"): few large operations, which is what a GPU wants. On a
-CPU the steps themselves, each one multiply-add over the batch, are less work. The backward pass is the same recurrence
+CPU the steps themselves, each one multiply-add over the batch, are mostly less work. The backward pass is the same recurrence
 from the other end: gh_t = gy_t + a_{t+1} * gh_{t+1}; ga_t = gh_t * h_{t-1}; gb_t = gh_t.
 """
 
@@ -67,8 +67,8 @@ def _scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
 
 
 def _in_steps(a: Tensor) -> bool:
-    """Are single steps less work than rounds over all of them?"""
-    return a.device.type == "cpu"
+    """Are single steps less work than rounds over all of them? On a CPU they are, unless a step is next to nothing."""
+    return a.device.type == "cpu" and (a[0].numel() > 1000 or len(a) < 64)
 
 
 def _scan_back(a: Tensor, gradient: Tensor) -> Tensor:
