@@ -61,8 +61,10 @@ def layout_of(rule: PointwiseRule, hidden_size: int, dtype: torch.dtype, room: i
     IEEE products of more than 64 units do not fit into the registers.
     """
     columns = max(16, 1 << (hidden_size - 1).bit_length())
-    # The matrix, in the backward pass with what every block of it multiplies and one result, at which kernels end up.
-    need = (rule.recurrent * columns + (rule.recurrent + 1) * ROWS) * columns * dtype.itemsize
+    # Beside the matrix the forward pass exchanges the state, rounded and in float32, and the backward pass what every
+    # block of the matrix multiplies, and a result.
+    exchanged = ROWS * max(4 + dtype.itemsize, (rule.recurrent + 1) * dtype.itemsize)
+    need = (rule.recurrent * columns * dtype.itemsize + exchanged) * columns
     exact = dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest"
     if need > room or (exact and columns > 64):
         return None
