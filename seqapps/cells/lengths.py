@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seqapps.errors import ShapeError
 
-__all__ = ["Lengths", "reversed_sequences", "without_padding"]
+__all__ = ["Lengths", "Segment", "reversed_sequences", "without_padding"]
+
+
+class Segment(NamedTuple):
+    """Steps from `start` to before `stop`, in which the `rows` longest sequences have not ended."""
+
+    start: int
+    stop: int
+    rows: int
 
 
 class Lengths:
@@ -74,6 +83,27 @@ class Lengths:
         """(sum of lengths,) row numbers of the real positions in a (T x B, ...) matrix, sequence by sequence."""
         positions = torch.nonzero(self.mask.t())
         return positions[:, 1] * len(self) + positions[:, 0]
+
+    @cached_property
+    def order(self) -> Tensor:
+        """(B,) numbers of the sequences, longest first."""
+        return self.values.argsort(descending=True, stable=True).to(self.device)
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """Time cut where many sequences end, so that little is computed on padding; one piece if that gains little."""
+        whole = [Segment(0, self.steps, len(self))]
+        number = min(8, self.steps // 16)  # each costs a start: shorter ones gain nothing
+        if self.equal or number < 2:
+            return whole
+        lengths = self.values.sort().values
+        cuts = {int(lengths[len(self) * k // number - 1]) for k in range(1, number)} | {self.steps}
+        segments, start = [], 0
+        for stop in sorted(cuts):
+            segments.append(Segment(start, stop, int((lengths > start).sum())))
+            start = stop
+        positions = sum((stop - start) * rows for start, stop, rows in segments)
+        return segments if positions < 0.85 * self.steps * len(self) else whole
 
     @cached_property
     def reversal(self) -> Tensor:

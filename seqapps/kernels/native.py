@@ -4,17 +4,18 @@ They are run one direction at a time on padded input. Packed sequences would lea
 backward pass is quadratic in the sequence length. On padding the fused layers run on; outputs there are cut off by the
 caller, h after each sequence's last token is picked from the outputs, and the LSTM's c, of which they return only the
 last, is kept by a further input channel that is 1 on padding and whose weights there close the input gate and open the
-forget gate.
+forget gate. Where much would be padding on a CPU, time is cut into segments, each run on the sequences still going on.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from seqapps.cells.cell import Cell, PointwiseCell, State
 from seqapps.cells.gru import GRU
-from seqapps.cells.lengths import Lengths
+from seqapps.cells.lengths import Lengths, Segment
 from seqapps.cells.lstm import LSTM
 from seqapps.cells.rnn import RNN
 
@@ -41,34 +42,53 @@ class Native:
         weights = [cell.input_projection.weight, cell.recurrent.weight]
         if cell.input_projection.bias is not None:
             weights += [cell.input_projection.bias, cell.recurrent.bias]
-        if isinstance(cell, LSTM):
-            return self._lstm(cell, x, state, lengths, final, weights)
-        if isinstance(cell, GRU):
-            layer = torch.gru
-        else:
-            assert isinstance(cell, RNN)
-            layer = torch.rnn_tanh if cell.nonlinearity == "tanh" else torch.rnn_relu
-        outputs, h = layer(x, state[0][None], weights, len(weights) == 4, 1, 0.0, cell.training, False, False)
-        return outputs, (self._last(outputs, h, lengths),) if final else None
-
-    def _lstm(
-        self, cell: LSTM, x: Tensor, state: State, lengths: Lengths, final: bool, weights: list[Tensor]
-    ) -> tuple[Tensor, State | None]:
-        if final and not lengths.equal:
+        if isinstance(cell, LSTM) and final and not lengths.equal:
             x = torch.cat([x, lengths.padding.to(x.dtype)], -1)
-            weights = [torch.cat([weights[0], self._padding_column(cell, weights[0])], -1), *weights[1:]]
-        initial = [state[0][None], state[1][None]]
-        outputs, h, c = torch.lstm(x, initial, weights, len(weights) == 4, 1, 0.0, cell.training, False, False)
-        return outputs, (self._last(outputs, h, lengths), c[0]) if final else None
+            weights = [torch.cat([weights[0], _padding_column(cell, weights[0])], -1), *weights[1:]]
+        segments = lengths.segments if x.device.type == "cpu" else lengths.segments[:1]
+        if len(segments) > 1:
+            outputs, last = _in_segments(cell, weights, x, state, lengths, segments)
+        else:
+            outputs, last = _fused(cell, weights, x, state)
+        if not final:
+            return outputs, None
+        h = last[0] if lengths.equal else outputs.flatten(0, 1).index_select(0, lengths.last)
+        return outputs, (h, *last[1:])
 
-    @staticmethod
-    def _padding_column(cell: LSTM, weight: Tensor) -> Tensor:
-        """(4 H, 1): weights of the padding channel, i shut and f open."""
-        column = weight.new_zeros(4, cell.hidden_size)
-        column[0], column[1] = -_SHUT, _SHUT
-        return column.view(-1, 1)
 
-    @staticmethod
-    def _last(outputs: Tensor, h: Tensor, lengths: Lengths) -> Tensor:
-        """(B, H): the output at each sequence's last token."""
-        return h[0] if lengths.equal else outputs.flatten(0, 1).index_select(0, lengths.last)
+def _fused(cell: Cell, weights: list[Tensor], x: Tensor, state: State) -> tuple[Tensor, State]:
+    """torch's fused layer over all steps of x: outputs and the state after the last step."""
+    options = (weights, len(weights) == 4, 1, 0.0, cell.training, False, False)
+    if isinstance(cell, LSTM):
+        outputs, h, c = torch.lstm(x, [state[0][None], state[1][None]], *options)
+        return outputs, (h[0], c[0])
+    if isinstance(cell, GRU):
+        layer = torch.gru
+    else:
+        assert isinstance(cell, RNN)
+        layer = torch.rnn_tanh if cell.nonlinearity == "tanh" else torch.rnn_relu
+    outputs, h = layer(x, state[0][None], *options)
+    return outputs, (h[0],)
+
+
+def _in_segments(
+    cell: Cell, weights: list[Tensor], x: Tensor, state: State, lengths: Lengths, segments: list[Segment]
+) -> tuple[Tensor, State]:
+    """`_fused` piece by piece in time, each on the sequences that have not ended before it."""
+    x = x.index_select(1, lengths.order)
+    state = tuple(s.index_select(0, lengths.order) for s in state)
+    outputs, ended = [], []
+    for start, stop, rows in segments:
+        ended.append([s[rows:] for s in state])
+        piece, state = _fused(cell, weights, x[start:stop, :rows], tuple(s[:rows] for s in state))
+        outputs.append(F.pad(piece, (0, 0, 0, len(lengths) - rows)))
+    last = [torch.cat([s, *(rows[k] for rows in reversed(ended))]) for k, s in enumerate(state)]
+    back = lengths.order.argsort()
+    return torch.cat(outputs).index_select(1, back), tuple(s.index_select(0, back) for s in last)
+
+
+def _padding_column(cell: LSTM, weight: Tensor) -> Tensor:
+    """(4 H, 1): weights of the padding channel, i shut and f open."""
+    column = weight.new_zeros(4, cell.hidden_size)
+    column[0], column[1] = -_SHUT, _SHUT
+    return column.view(-1, 1)

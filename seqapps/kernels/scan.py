@@ -3,8 +3,8 @@
 Coefficients and readout of all steps are computed at once. The recurrence between them is linear, so two neighbouring
 steps make one of the same form, (a, b) after (a', b') = (a a', a b' + b), and all states follow from log2 T rounds of
 combining (Blelloch 1990, "Prefix sums and their applications"): few large operations, which is what a GPU wants. On a
-CPU the steps themselves, each one multiply-add over the batch, are mostly less work. The backward pass is the same recurrence
-from the other end: gh_t = gy_t + a_{t+1} * gh_{t+1}; ga_t = gh_t * h_{t-1}; gb_t = gh_t.
+CPU the steps themselves, each one multiply-add over the batch, are mostly less work. The backward pass is the same
+recurrence from the other end: gh_t = gy_t + a_{t+1} * gh_{t+1}; ga_t = gh_t * h_{t-1}; gb_t = gh_t.
 """
 
 from __future__ import annotations

@@ -1,0 +1,51 @@
+"""torch's fused layers on long ragged batches, which they read in segments."""
+
+import pytest
+import torch
+
+from seqapps.cells import GRU, LSTM, RNN, Lengths
+from seqapps.cells.unroll import unroll_steps
+from seqapps.kernels import native
+from seqapps.kernels.native import Native
+
+RAGGED = (3, 64, 20, 41, 1, 64, 17, 30)
+
+
+def test_segments_cover_all_steps_and_every_real_position():
+    lengths = Lengths(torch.tensor(RAGGED), 64)
+    segments = lengths.segments
+    assert len(segments) == 4
+    assert [s.start for s in segments] == [0, *(s.stop for s in segments[:-1])]
+    assert segments[-1].stop == 64
+    for start, stop, rows in segments:
+        assert rows == sum(n > start for n in RAGGED)
+        assert stop > start
+    assert lengths.values[lengths.order].tolist() == sorted(RAGGED, reverse=True)
+
+
+@pytest.mark.parametrize("lengths", [(64,) * 4, (30, 3, 1, 20), (64, 64, 63, 60)], ids=["equal", "short", "full"])
+def test_time_is_not_cut_where_that_gains_little(lengths):
+    assert Lengths(torch.tensor(lengths), max(lengths)).segments == [(0, max(lengths), 4)]
+
+
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("make", [LSTM, GRU, RNN])
+def test_segments_change_nothing(make, final, results, assert_equal_results, monkeypatch):
+    torch.manual_seed(0)
+    cell = make(5, 6).double()
+    cut = []
+    fused = native._fused
+    monkeypatch.setattr(native, "_fused", lambda *a: cut.append(a[2].shape[:2]) or fused(*a))
+
+    def run(cell, x, state, lengths, _):
+        outputs, last = Native().unroll(cell, x, state, lengths, final)
+        return outputs, last if final else ()
+
+    def steps(cell, x, state, lengths, _):
+        outputs, last = unroll_steps(cell, x, state, lengths, final)
+        return outputs, last if final else ()
+
+    got = results(cell, run, RAGGED)
+    assert len(cut) == 4
+    assert sum(t * b for t, b in cut) < 0.85 * 64 * len(RAGGED)
+    assert_equal_results(got, results(cell, steps, RAGGED), 1e-10)
