@@ -12,6 +12,7 @@ from seqapps.cells.regularizers import Regularizers
 from seqapps.cells.unroll import unroll_steps
 from seqapps.kernels.generated_triton import Triton
 from seqapps.registry import registry
+from seqapps.testing import check_kernel
 
 from .conftest import POINTWISE, Motley
 
@@ -45,6 +46,11 @@ def test_every_registered_cell_that_is_not_refused_equals_its_steps(name, kernel
         assert not isinstance(cell, PointwiseCell) or not cell.elementwise, reason
         pytest.skip(reason)
     assert_equal_results(results(cell, kernel.unroll, (4, 3, 1)), results(cell, unroll_steps, (4, 3, 1)), 1e-5)
+
+
+@pytest.mark.parametrize("kernel", [Triton, Stepwise])
+def test_the_conformance_kit_accepts_it(kernel):
+    assert {"LSTM", "GRU"} <= set(check_kernel(kernel, [LSTM, GRU]))
 
 
 @BOTH
