@@ -37,44 +37,46 @@ def install(tmp_path, monkeypatch):
     return install
 
 
-GOOD = "class Mgu:\n    def __init__(self, input_size, /, *, bias: bool = True): ...\n"
+GOOD = "class Janet:\n    def __init__(self, input_size, /, *, bias: bool = True): ...\n"
 
 
 def test_a_name_of_another_distribution_is_found_and_has_an_owner(cells, install):
-    install("seqapps-mgu", {"mgu": "mgu_cells:Mgu"}, {"mgu_cells": GOOD}, version="0.2")
-    assert "mgu" in cells
-    assert "mgu" in list(cells)
-    assert cells.entry("mgu").owner == "seqapps-mgu 0.2"
-    assert cells.load("mgu").__name__ == "Mgu"
+    install("seqapps-janet", {"janet": "janet_cells:Janet"}, {"janet_cells": GOOD}, version="0.2")
+    assert "janet" in cells
+    assert "janet" in list(cells)
+    assert cells.entry("janet").owner == "seqapps-janet 0.2"
+    assert cells.load("janet").__name__ == "Janet"
 
 
 def test_listing_imports_nothing(cells, install):
-    install("seqapps-mgu", {"mgu": "mgu_cells:Mgu"}, {"mgu_cells": GOOD})
+    install("seqapps-janet", {"janet": "janet_cells:Janet"}, {"janet_cells": GOOD})
     cells.names()
-    cells.entry("mgu")
-    assert "mgu_cells" not in sys.modules
+    cells.entry("janet")
+    assert "janet_cells" not in sys.modules
 
 
 def test_a_name_owned_twice_is_an_error_that_names_both_owners(cells, install):
-    install("seqapps-mgu", {"mgu": "mgu_cells:Mgu"}, {"mgu_cells": GOOD})
-    install("other-cells", {"mgu": "others:Mgu", "xyz": "others:Mgu"}, {"others": GOOD}, version="3")
-    with pytest.raises(ComponentError, match=r"cell 'mgu' is owned by other-cells 3 .* and seqapps-mgu 1\.0") as error:
-        cells.load("mgu")
+    install("seqapps-janet", {"janet": "janet_cells:Janet"}, {"janet_cells": GOOD})
+    install("other-cells", {"janet": "others:Janet", "xyz": "others:Janet"}, {"others": GOOD}, version="3")
+    with pytest.raises(
+        ComponentError, match=r"cell 'janet' is owned by other-cells 3 .* and seqapps-janet 1\.0"
+    ) as error:
+        cells.load("janet")
     assert "uninstall one of them" in str(error.value)
-    assert cells.load("xyz").__name__ == "Mgu", "the others are not touched"
+    assert cells.load("xyz").__name__ == "Janet", "the others are not touched"
 
 
 def test_a_distribution_found_twice_is_one_owner(cells, install):
-    install("seqapps-mgu", {"mgu": "mgu_cells:Mgu"}, {"mgu_cells": GOOD}, version="1")
-    install("Seqapps_MGU", {"mgu": "mgu_cells:Mgu"}, {"mgu_cells": GOOD}, version="2", folder="first")
-    assert cells.entry("mgu").version == "2"
+    install("seqapps-janet", {"janet": "janet_cells:Janet"}, {"janet_cells": GOOD}, version="1")
+    install("Seqapps_Janet", {"janet": "janet_cells:Janet"}, {"janet_cells": GOOD}, version="2", folder="first")
+    assert cells.entry("janet").version == "2"
 
 
 def test_a_plugin_that_cannot_be_imported_breaks_only_its_own_names(cells, install):
-    install("seqapps-mgu", {"mgu": "mgu_cells:Mgu"}, {"mgu_cells": GOOD})
+    install("seqapps-janet", {"janet": "janet_cells:Janet"}, {"janet_cells": GOOD})
     install("broken", {"snapped": "snapped:Cell"}, {"snapped": "1 / 0"})
-    assert {"mgu", "snapped"} <= set(cells.names())
-    assert cells.load("mgu").__name__ == "Mgu"
+    assert {"janet", "snapped"} <= set(cells.names())
+    assert cells.load("janet").__name__ == "Janet"
     with pytest.raises(ComponentError) as error:
         cells.load("snapped")
     message = "cell 'snapped' of broken 1.0 cannot be imported (snapped:Cell): ZeroDivisionError: division by zero"
@@ -155,9 +157,9 @@ def test_a_stale_editable_install_is_answered_with_the_command_that_refreshes_it
 
 def test_entry_points_of_a_setup_cfg_are_read_as_pip_reads_them(tmp_path):
     (tmp_path / "setup.cfg").write_text(
-        "[metadata]\nname = x\n[options.entry_points]\nseqapps.cells =\n    Mgu = a.b:C\n    gru=a:D\n"
+        "[metadata]\nname = x\n[options.entry_points]\nseqapps.cells =\n    Janet = a.b:C\n    gru=a:D\n"
     )
     assert declared_entry_points(tmp_path) == {
-        EntryPoint("seqapps.cells", "Mgu", "a.b:C"),
+        EntryPoint("seqapps.cells", "Janet", "a.b:C"),
         EntryPoint("seqapps.cells", "gru", "a:D"),
     }

@@ -139,10 +139,12 @@ def test_loading_what_is_no_run_says_so(folder):
 def test_a_run_of_a_plugin_that_is_gone_names_the_command(tagger):
     environment = tagger.folder.read_json("environment.json")
     environment["components"].append(
-        {"kind": "cells", "name": "mgu", "distribution": "seqapps-mgu", "version": "0.2.0"}
+        {"kind": "cells", "name": "janet", "distribution": "seqapps-janet", "version": "0.2.0"}
     )
     tagger.folder.write_json("environment.json", environment)
-    with pytest.raises(RunError, match=r"cell 'mgu' comes from seqapps-mgu 0.2.0, .* pip install seqapps-mgu==0.2.0"):
+    with pytest.raises(
+        RunError, match=r"cell 'janet' comes from seqapps-janet 0.2.0, .* pip install seqapps-janet==0.2.0"
+    ):
         seqapps.load(tagger.folder.path)
 
 

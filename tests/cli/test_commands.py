@@ -1,6 +1,7 @@
 """What each command hands on, prints and refuses."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,7 @@ def test_list_shows_every_kind_with_its_names(seqapps):
 
 def test_list_understands_singular_and_plural(seqapps):
     assert seqapps("list", "cell").stdout == seqapps("list", "cells").stdout
-    assert "lstm  seqapps " in seqapps("list", "cell").stdout
+    assert re.search(r"(?m)^lstm +seqapps ", seqapps("list", "cell").stdout)
 
 
 def test_an_unknown_kind_gets_a_suggestion(seqapps):
