@@ -114,7 +114,7 @@ static inline double logarithm1p(double x) {{ return log1p(x); }}
 static inline double absolute(double x) {{ return fabs(x); }}
 #endif
 static inline real sigmoid(real x) {{ return (real)1 / ((real)1 + exponential(-x)); }}
-static inline real sign(real x) {{ return x != x ? x : (real)((x > 0) - (x < 0)); }}
+static inline real sign(real x) {{ return (real)((x > 0) - (x < 0)); }}
 static inline real larger(real a, real b) {{ return a > b || a != a ? a : b; }}
 static inline real smaller(real a, real b) {{ return a < b || a != a ? a : b; }}
 """

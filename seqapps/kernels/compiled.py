@@ -122,7 +122,7 @@ class _Sequence(torch.autograd.Function):
                 step(t)
         ctx.rule, ctx.sizes, ctx.names = rule, (steps, batch, hidden), list(arrays)
         ctx.save_for_backward(read, weight, bias, mask, *channels, *arrays.values())
-        return outputs, *(states[-1] for states in history)
+        return outputs, *(states[-1].clone() for states in history)  # a state carried on keeps no history alive
 
     @staticmethod
     @torch.autograd.function.once_differentiable

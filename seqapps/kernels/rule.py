@@ -141,7 +141,7 @@ def _trace(cell: PointwiseCell) -> PointwiseRule:
     )
     for program, values, wanted in zip(programs, ([], gradients), (expected, pulled), strict=True):
         _compare(program, [*inputs, *values], wanted, rows)
-    return _summary(programs, counts, channels)
+    return _summary(programs, counts, channels, inputs)
 
 
 def _values(cell: PointwiseCell) -> dict[str, Tensor]:
@@ -187,10 +187,11 @@ def _compare(program: Program, inputs: list[Tensor], expected: tuple[Tensor, ...
             raise NotPointwise("its rule computes something else when it is run unit by unit")
 
 
-def _summary(programs: tuple[Program, Program], counts: list[int], channels: tuple[Channels, ...]) -> PointwiseRule:
+def _summary(
+    programs: tuple[Program, Program], counts: list[int], channels: tuple[Channels, ...], inputs: list[Tensor]
+) -> PointwiseRule:
     forward, backward = programs
     projected, recurrent, states, _ = counts
-    gradients = backward.outputs
     output, *new = forward.outputs
     return PointwiseRule(
         forward,
@@ -199,6 +200,16 @@ def _summary(programs: tuple[Program, Program], counts: list[int], channels: tup
         recurrent,
         states,
         channels,
-        additive=gradients[:projected] == gradients[projected : projected + recurrent],
+        additive=projected == recurrent and _is_additive(programs, projected, inputs),
         output_is=new.index(output) if output in new else None,
     )
+
+
+def _is_additive(programs: tuple[Program, Program], number: int, inputs: list[Tensor]) -> bool:
+    """Does the sum of projected and recurrent say all? Equal gradients are not enough: all may be zero."""
+    forward, backward = programs
+    if backward.outputs[:number] != backward.outputs[number : 2 * number]:
+        return False
+    p, r, rest = inputs[:number], inputs[number : 2 * number], inputs[2 * number :]
+    summed = [*map(torch.add, p, r), *map(torch.zeros_like, r), *rest]
+    return all(map(torch.allclose, forward.run(inputs), forward.run(summed)))

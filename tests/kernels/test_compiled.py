@@ -218,3 +218,37 @@ def test_one_sequence_and_a_parameter_of_as_many_rows_as_are_traced(results, ass
 
     cell = Pairs(5, 6).double()
     assert_equal_results(results(cell, Compiled().unroll, (4,)), results(cell, unroll_steps, (4,)), 1e-10)
+
+
+class Switch(PointwiseCell):
+    """Which way is all that its products say: their gradients are zero, both."""
+
+    def pointwise(self, projected, recurrent, state):
+        h = torch.where(projected > 0, state[0], -state[0]) * 0.5 + 0.1
+        return h, (h,)
+
+
+def test_a_rule_without_gradients_is_not_taken_for_additive(in_c, results, assert_equal_results):
+    cell = Switch(5, 6).double()
+    assert not rule_of(cell).additive
+    assert_equal_results(results(cell, Compiled().unroll), results(cell, unroll_steps), 1e-10)
+
+
+def test_what_is_not_a_number_stays_so(in_c):
+    class Rectified(PointwiseCell):
+        has_recurrent, states = False, 2
+
+        def pointwise(self, projected, recurrent, state):
+            return torch.relu(projected), (torch.sign(projected), projected.clamp(-1, 1))
+
+    cell = Rectified(1, 1)
+    with torch.no_grad():
+        cell.input_projection.weight.fill_(1.0)
+        cell.input_projection.bias.zero_()
+    x = torch.tensor([float("nan"), float("inf"), -float("inf"), -2.0, 0.0, 2.0])[None, :, None]
+    lengths = torch.ones(6, dtype=torch.long)
+    expected, (sign, clamped) = unroll(cell, x, None, lengths, kernels="reference")
+    got, final = unroll(cell, x, None, lengths, kernels="compiled")
+    for a, b in zip((got, *final), (expected, sign, clamped), strict=True):
+        assert torch.equal(a.isnan(), b.isnan())
+        assert torch.equal(a.nan_to_num(), b.nan_to_num())
