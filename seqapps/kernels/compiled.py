@@ -22,7 +22,7 @@ from seqapps.cells.cell import Cell, LinearCell, PointwiseCell, State
 from seqapps.cells.lengths import Lengths
 from seqapps.kernels.c_library import compiler, load
 from seqapps.kernels.c_text import backward_arrays, c_source, forward_arrays
-from seqapps.kernels.rule import NotPointwise, PointwiseRule, rule_of
+from seqapps.kernels.rule import NotPointwise, PointwiseRule, operands_of, rule_of
 
 __all__ = ["Compiled"]
 
@@ -55,14 +55,8 @@ class Compiled:
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)
         rule = rule_of(cell)
-        weight = bias = mask = None
-        if cell.has_recurrent:
-            weight, bias = cell.recurrent.weight, cell.recurrent.bias
-            mask = getattr(cell.recurrent, "mask", None)
-        values = {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
-        channels = [values[name] for name, _ in rule.channels]
         setting = _Setting(rule, None if lengths.equal else lengths.values)
-        outputs, *last = _Sequence.apply(setting, cell.project(x), weight, bias, mask, *state, *channels)
+        outputs, *last = _Sequence.apply(setting, cell.project(x), *operands_of(cell, rule), *state)
         return outputs, tuple(last) if final else None
 
 
@@ -75,7 +69,7 @@ class _Setting:
 
 
 class _Sequence(torch.autograd.Function):
-    """Projected input (T, B, P), recurrent weight and bias, mask, initial states, channels -> outputs, final states."""
+    """Projected input (T, B, P), `Operands`, initial states -> outputs and final states."""
 
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
@@ -86,11 +80,11 @@ class _Sequence(torch.autograd.Function):
         weight: Tensor | None,
         bias: Tensor | None,
         mask: Tensor | None,
-        *rest: Tensor,
+        channels: Tensor | None,
+        *initial: Tensor,
     ) -> tuple[Tensor, ...]:
         rule = setting.rule
-        dtype = rest[0].dtype
-        initial, channels = rest[: rule.states], rest[rule.states :]
+        dtype = initial[0].dtype
         projected = projected.to(dtype).contiguous()
         steps, batch, _ = projected.shape
         hidden = initial[0].size(-1)
@@ -101,8 +95,7 @@ class _Sequence(torch.autograd.Function):
         if rule.output_is is None:
             outputs = projected.new_empty(steps, batch, hidden)
         recurrent = projected.new_empty(steps, batch, rule.recurrent * hidden)
-        q = torch.cat([c.detach().reshape(-1) for c in channels]) if channels else None
-        arrays = {"p": projected, "r": recurrent, "lengths": setting.lengths, "q": q, "y": outputs}
+        arrays = {"p": projected, "r": recurrent, "lengths": setting.lengths, "q": channels, "y": outputs}
         arrays.update((f"s{k}", states) for k, states in enumerate(history))
         if rule.additive:
             arrays["d"] = projected.new_zeros(recurrent.size(-1)) if bias is None else bias
@@ -121,7 +114,7 @@ class _Sequence(torch.autograd.Function):
                     torch.addmm(bias, read_t, transposed, out=product)
                 step(t)
         ctx.rule, ctx.sizes, ctx.names = rule, (steps, batch, hidden), list(arrays)
-        ctx.save_for_backward(read, weight, bias, mask, *channels, *arrays.values())
+        ctx.save_for_backward(read, weight, bias, mask, *arrays.values())
         return outputs, *(states[-1].clone() for states in history)  # a state carried on keeps no history alive
 
     @staticmethod
@@ -130,8 +123,7 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, gy: Tensor, *final: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         rule, (steps, batch, hidden) = ctx.rule, ctx.sizes
         read, weight, bias, mask, *rest = ctx.saved_tensors
-        channels = rest[: len(rule.channels)]
-        arrays = dict(zip(ctx.names, rest[len(channels) :], strict=True))
+        arrays = dict(zip(ctx.names, rest, strict=True))
         arrays["gy"] = gy.contiguous()
         states = [g.clone(memory_format=torch.contiguous_format) for g in final]
         arrays.update((f"gs{k}", g) for k, g in enumerate(states))
@@ -154,9 +146,7 @@ class _Sequence(torch.autograd.Function):
         if weight is not None:
             weight_gradient = gr.flatten(0, 1).t() @ read[:-1].flatten(0, 1)
             bias_gradient = None if bias is None else gr.sum((0, 1))
-        pieces = [] if gq is None else gq.split([c.numel() for c in channels])
-        channel_gradients = [g.view_as(c) for g, c in zip(pieces, channels, strict=True)]
-        return None, gp, weight_gradient, bias_gradient, None, *states, *channel_gradients
+        return None, gp, weight_gradient, bias_gradient, None, gq, *states
 
 
 @cache
@@ -219,7 +209,7 @@ class _Steps:
             values += r.split(hidden, -1)
         values += [self.arrays[f"s{k}"][t] for k in range(rule.states)]
         if rule.channels:
-            values += self.arrays["q"].split(hidden)
+            values += self.arrays["q"]
         return values
 
     def _ended(self, t: int) -> Tensor | None:
@@ -258,5 +248,5 @@ class _Steps:
         own, results = results[: rule.states], results[rule.states :]
         for state, result in zip(states, own, strict=True):
             state.copy_(kept(result, state))
-        for block, result in zip(arrays["gq"].split(hidden) if results else (), results, strict=True):
+        for block, result in zip(arrays["gq"] if results else (), results, strict=True):
             block += kept(result, 0.0).sum(0)

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from seqapps.cells.cell import Cell, PointwiseCell, State
 from seqapps.cells.lengths import Lengths
 from seqapps.cells.regularizers import DrawnLinear
-from seqapps.kernels.rule import NotPointwise, PointwiseRule, rule_of
+from seqapps.kernels.rule import NotPointwise, PointwiseRule, operands_of, rule_of
 from seqapps.kernels.triton_text import triton_source
 
 __all__ = ["BLOCK", "ROWS", "Layout", "Triton", "generated", "layout_of"]
@@ -88,14 +88,7 @@ class Triton:
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)
         rule = rule_of(cell)
-        weight = bias = mask = None
-        if cell.has_recurrent:
-            weight, bias = cell.recurrent.weight, cell.recurrent.bias
-            mask = getattr(cell.recurrent, "mask", None)
-        values = {**dict(cell.named_parameters()), **dict(cell.named_buffers())}
-        parts = [values[name].reshape(-1, cell.hidden_size) for name, _ in rule.channels]
-        channels = torch.cat(parts) if parts else None
-        tensors = [cell.project(x), weight, bias, mask, channels, *state]
+        tensors = [cell.project(x), *operands_of(cell, rule), *state]
         keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
         dtype = _product_type(x.device.type)
         room = _room(x) if self.room is None else self.room

@@ -20,7 +20,7 @@ from seqapps.cells.regularizers import Regularizers
 from seqapps.kernels.graph import NotPointwise, Reader
 from seqapps.kernels.program import Program
 
-__all__ = ["Channels", "NotPointwise", "PointwiseRule", "rule_of"]
+__all__ = ["Channels", "NotPointwise", "Operands", "PointwiseRule", "operands_of", "rule_of"]
 
 
 class Channels(NamedTuple):
@@ -58,6 +58,32 @@ class PointwiseRule:
     channels: tuple[Channels, ...]
     additive: bool
     output_is: int | None
+
+
+class Operands(NamedTuple):
+    """What a pointwise cell computes with beside its input and state.
+
+    Attributes:
+        weight, bias: of the recurrent product, with dropped elements; None where there is none.
+        mask: (B, features of the first state), what the first state is multiplied with before the product; or None.
+        channels: (blocks, H), all per-channel parameters in the order of q; None where there are none.
+    """
+
+    weight: Tensor | None
+    bias: Tensor | None
+    mask: Tensor | None
+    channels: Tensor | None
+
+
+def operands_of(cell: PointwiseCell, rule: PointwiseRule) -> Operands:
+    """What `cell`, begun or not, computes with."""
+    values, dtype = _values(cell), cell.input_projection.weight.dtype
+    blocks = [values[name].reshape(-1, cell.hidden_size).to(dtype) for name, _ in rule.channels]
+    channels = torch.cat(blocks) if blocks else None
+    if not cell.has_recurrent:
+        return Operands(None, None, None, channels)
+    recurrent = cell.recurrent
+    return Operands(recurrent.weight, recurrent.bias, getattr(recurrent, "mask", None), channels)
 
 
 _RULES: WeakKeyDictionary[nn.Module, dict[Any, PointwiseRule | NotPointwise]] = WeakKeyDictionary()
