@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.data.indexed import IndexedSplit, read_forms
-from seqapps.data.requests import columns_of
+from seqapps.data.requests import columns_of, single_columns
 from seqapps.data.sources.reading import bare_suffix
 from seqapps.data.sources.source import Places
 from seqapps.engine.assembly import load_splits, requests_of
@@ -63,8 +63,9 @@ def open_split(predictor: Predictor, recipe: Recipe, name: str, data_root: PathL
     """A split of a recipe's data as the model of a run reads it; looked for where the run found its data."""
     places = _places(predictor.folder.read_json("environment.json")["places"], data_root)
     _, datasets = load_splits(recipe, places, [], [name])
-    columns = columns_of(requests_of(recipe.model))
-    return IndexedSplit(read_forms(datasets[name], columns, name), predictor.resources, name)
+    requests = requests_of(recipe.model)
+    forms = read_forms(datasets[name], columns_of(requests), name, single_columns(requests))
+    return IndexedSplit(forms, predictor.resources, name)
 
 
 _READERS = {
@@ -101,7 +102,8 @@ def _recipe_for_file(recipe: Recipe, file: Path, recognised: Mapping[str, str]) 
                 f"{file}: source {source.name!r} reads no files of its own and the ending {suffix!r} is not known; "
                 f"use one of {', '.join(_READERS)}"
             )
-        columns = columns_of(requests_of(recipe.model))
-        lists = {"lists": columns} if suffix in (".csv", ".tsv") else {}
+        requests = requests_of(recipe.model)
+        of_tokens = any(request.level == "label" for request in requests.values())  # else a text is text
+        lists = {"lists": columns_of(requests)} if of_tokens and suffix in (".csv", ".tsv") else {}
         source = Spec("sources", _READERS[suffix], {"test": path, **lists})
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source, derive={}, limit=None))

@@ -162,7 +162,7 @@ def _numbers(value: Any) -> list[int]:
 
 
 def _stand_in(request: Request, size: int) -> Vocabulary:
-    specials = [] if request.level == "label" else [PAD, UNK]
+    specials = [] if request.is_target else [PAD, UNK]
     symbols = [*specials, *(f"{request.key} {i}" for i in range(size - len(specials)))]
     return Vocabulary(symbols, [0] * size, specials=len(specials))
 

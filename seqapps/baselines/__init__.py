@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from seqapps.baselines.hidden_markov_model import HiddenMarkovModel
+from seqapps.baselines.majority_class import MajorityClass
 from seqapps.baselines.most_frequent_tag import MostFrequentTag
+from seqapps.baselines.ngram_logistic_regression import NgramLogisticRegression
 
-__all__ = ["TAGGING", "HiddenMarkovModel", "MostFrequentTag"]
+__all__ = [
+    "CLASSIFICATION",
+    "TAGGING",
+    "HiddenMarkovModel",
+    "MajorityClass",
+    "MostFrequentTag",
+    "NgramLogisticRegression",
+]
 
 # Name in reports -> class with fit(sentences of (tokens, tags)) and predict(tokens) -> tags; the simplest first.
 TAGGING: dict[str, type[MostFrequentTag] | type[HiddenMarkovModel]] = {
     "most_frequent_tag": MostFrequentTag,
     "hidden_markov_model": HiddenMarkovModel,
+}
+
+# Name in reports -> class made of labels, with fit(texts, gold labels) and predict(texts) -> probabilities (N, K).
+CLASSIFICATION: dict[str, type[MajorityClass] | type[NgramLogisticRegression]] = {
+    "majority_class": MajorityClass,
+    "ngram_logistic_regression": NgramLogisticRegression,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,15 +13,24 @@ if TYPE_CHECKING:
     import pyarrow
     from datasets import Dataset
 
-__all__ = ["ALIASES", "check_aligned", "column_of_lists", "derive_splits", "prepare_split"]
+__all__ = [
+    "ALIASES",
+    "check_aligned",
+    "column_of_lists",
+    "column_of_values",
+    "derive_splits",
+    "prepare_split",
+    "tokenize_texts",
+]
 
 # Other names under which the hub and the readers know a column.
 ALIASES: dict[str, tuple[str, ...]] = {
-    "tokens": ("words", "form"),
+    "tokens": ("words", "form", "text", "sentence"),
     "pos_tags": ("upos", "xpos", "pos"),
     "upos": ("pos_tags",),
     "chunk_tags": ("chunks",),
     "ner_tags": ("ner", "tags", "labels"),
+    "label": ("labels", "sentiment", "category"),
 }
 
 
@@ -138,6 +147,38 @@ def column_of_lists(dataset: Dataset, column: str, split: str) -> tuple[pyarrow.
         row = int(np.searchsorted(offsets - offsets[0], position, side="right") - 1)
         raise DataError(f"split {split!r}, row {row + 1}: column {column!r} has a missing value")
     return flat, offsets - offsets[0]
+
+
+def column_of_values(dataset: Dataset, column: str, split: str) -> pyarrow.Array:
+    """A column of one label per row as one Arrow array of strings; whole numbers and booleans as they are written.
+
+    Raises DataError naming split and row if a value is missing, or the column holds something else.
+    """
+    import pyarrow as pa
+
+    values = dataset.with_format("arrow")[:].column(column)
+    kind = values.type
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_boolean)
+    if not any(check(kind) for check in checks):
+        raise DataError(f"split {split!r}: column {column!r} holds {kind}, expected one label a row")
+    if values.null_count:
+        row = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f"split {split!r}, row {row + 1}: column {column!r} is empty (null)")
+    return pa.array([str(value) for value in values.to_pylist()], pa.string())
+
+
+def tokenize_texts(dataset: Dataset, columns: Iterable[str], tokenize: Callable[[str], list[str]]) -> Dataset:
+    """The columns that hold texts as lists of tokens; a text that is missing (null) stays so."""
+    from datasets import List, Value
+
+    order = dataset.column_names
+    for column in columns:
+        feature = dataset.features[column]
+        if getattr(feature, "dtype", None) not in ("string", "large_string"):
+            continue
+        tokens = [None if text is None else tokenize(text) for text in dataset[column][:]]
+        dataset = dataset.remove_columns(column).add_column(column, tokens, feature=List(Value("string")))
+    return dataset.select_columns(order)
 
 
 def check_aligned(offsets: Mapping[str, np.ndarray], split: str) -> None:

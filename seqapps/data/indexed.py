@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from seqapps.data.batch import Batch, Field, Rows
-from seqapps.data.dataset import check_aligned, column_of_lists
+from seqapps.data.dataset import check_aligned, column_of_lists, column_of_values
 from seqapps.data.requests import Request
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.vocabulary import PAD, UNK, Vocabulary
@@ -21,15 +21,23 @@ if TYPE_CHECKING:
 __all__ = ["IndexedSplit", "read_forms"]
 
 
-def read_forms(dataset: Dataset, columns: Sequence[str], split: str) -> dict[str, FormColumn]:
-    """The columns of a split by their forms. Raises DataError where columns of one row differ in length."""
+def read_forms(
+    dataset: Dataset, columns: Sequence[str], split: str, single: Collection[str] = ()
+) -> dict[str, FormColumn]:
+    """The columns of a split by their forms; those in `single` hold one value per row, the others a list each.
+
+    Raises DataError where lists of one row differ in length.
+    """
     read, offsets = {}, {}
     for column in columns:
-        flat, offsets[column] = column_of_lists(dataset, column, split)
+        if column in single:
+            flat = column_of_values(dataset, column, split)
+            ends = np.arange(len(flat) + 1)
+        else:
+            flat, offsets[column] = column_of_lists(dataset, column, split)
+            ends = offsets[column]
         coded = flat.dictionary_encode()
-        read[column] = FormColumn(
-            coded.dictionary.to_pylist(), Rows(np.asarray(coded.indices, np.int64), offsets[column])
-        )
+        read[column] = FormColumn(coded.dictionary.to_pylist(), Rows(np.asarray(coded.indices, np.int64), ends))
     check_aligned(offsets, split)
     return read
 
@@ -51,14 +59,14 @@ class IndexedSplit:
 
     def __init__(self, columns: Mapping[str, FormColumn], resources: Resources, name: str):
         self.columns, self.resources, self.name = columns, resources, name
-        self.lengths = next(iter(columns.values())).numbers.lengths
+        self.lengths = columns[resources.token_column].numbers.lengths
         self.unknown_labels: dict[str, dict[str, int]] = {}
         self._rows: dict[str, Rows] = {}
         self._characters: dict[str, Rows] = {}
         for key, request in resources.requests.items():
             column = columns.get(request.column)
             if column is None:
-                if request.level != "label":
+                if not request.is_target:
                     raise DataError(f"split {name!r}: no column {request.column!r}")
                 continue
             self._number(key, request, column, resources.vocabularies[key])
@@ -72,8 +80,8 @@ class IndexedSplit:
             )
             self._rows[key] = column.numbers
             return
-        table = vocabulary.numbers(forms, missing=-1 if request.level == "label" else None)
-        if request.level == "label":
+        table = vocabulary.numbers(forms, missing=-1 if request.is_target else None)
+        if request.is_target:
             frequencies = column.frequencies()
             unseen = {form: frequencies[form] for form, number in zip(column.forms, table, strict=True) if number < 0}
             if unseen:

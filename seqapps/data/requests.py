@@ -7,14 +7,15 @@ from typing import Literal, NamedTuple
 
 from seqapps.errors import ComponentError
 
-__all__ = ["Request", "columns_of", "merge_requests"]
+__all__ = ["Request", "columns_of", "merge_requests", "single_columns", "text_columns"]
 
 
 class Request(NamedTuple):
     """A column as numbers, under `key` in vocabularies and batches.
 
     Level `token`: each token a number, `<unk>` for unknown ones. Level `character`: each token a sequence of character
-    numbers. Level `label`: each token a label, no specials; labels are targets, so they are absent when predicting.
+    numbers. Level `label`: each token a label, no specials. Level `class`: one label for the whole example, no
+    specials. Labels of both levels are targets, so they are absent when predicting.
 
     Args:
         lowercase: fold case before looking up (the vocabulary then holds lower-cased symbols only).
@@ -25,13 +26,18 @@ class Request(NamedTuple):
 
     key: str
     column: str
-    level: Literal["token", "character", "label"] = "token"
+    level: Literal["token", "character", "label", "class"] = "token"
     lowercase: bool = False
     min_frequency: int = 1
     max_size: int | None = None
     max_length: int | None = None
     vectors: str | None = None
     vectors_words: Literal["training", "all"] = "training"
+
+    @property
+    def is_target(self) -> bool:
+        """Is it what a model predicts, rather than what it reads?"""
+        return self.level in ("label", "class")
 
 
 def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
@@ -50,3 +56,13 @@ def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
 def columns_of(requests: Mapping[str, Request]) -> list[str]:
     """The columns that requests read, each once, in their order."""
     return list(dict.fromkeys(request.column for request in requests.values()))
+
+
+def single_columns(requests: Mapping[str, Request]) -> set[str]:
+    """The columns that hold one value per example, not one per token."""
+    return {request.column for request in requests.values() if request.level == "class"}
+
+
+def text_columns(requests: Mapping[str, Request]) -> list[str]:
+    """The columns that a model reads, which may come as text."""
+    return list(dict.fromkeys(request.column for request in requests.values() if not request.is_target))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from seqapps.data.batch import Rows
-from seqapps.data.requests import Request
+from seqapps.data.requests import Request, text_columns
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.schemes import detect
 
@@ -52,7 +52,7 @@ class Resources:
     @property
     def input_columns(self) -> list[str]:
         """The columns that the model reads, that of the tokens first; what it predicts is not among them."""
-        return list(dict.fromkeys(request.column for request in self.requests.values() if request.level != "label"))
+        return text_columns(self.requests)
 
     @classmethod
     def build(
@@ -71,13 +71,13 @@ class Resources:
         vocabularies = {}
         for key, request in requests.items():
             counts = _counts(frequencies[request.column], request)
-            if request.level == "label":
-                scheme = detect(_rows_of_forms(train[request.column]))
+            if request.is_target:
+                scheme = detect(_rows_of_forms(train[request.column])) if request.level == "label" else None
                 vocabularies[key] = Vocabulary.from_counts(counts, specials=(), scheme=scheme)
                 continue
             vocabulary = Vocabulary.from_counts(counts, min_frequency=request.min_frequency, max_size=request.max_size)
             vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
-        tokens = {r.column: frequencies[r.column] for r in requests.values() if r.level != "label"}
+        tokens = {r.column: frequencies[r.column] for r in requests.values() if not r.is_target}
         return cls(dict(requests), vocabularies, tokens)
 
     def to_json(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Resources:
 
 def _counts(frequencies: Mapping[str, int], request: Request) -> Mapping[str, int]:
     """Frequencies of the symbols of a request: forms as they are or lower-cased, or their characters."""
-    if request.level == "label" or (request.level == "token" and not request.lowercase):
+    if request.is_target or (request.level == "token" and not request.lowercase):
         return frequencies
     counts: dict[str, int] = {}
     for form, n in frequencies.items():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+import re
 
-__all__ = ["Characters", "Tokenizer", "Whitespace"]
+__all__ = ["Characters", "Tokenizer", "Whitespace", "Words"]
 
 
 class Tokenizer(abc.ABC):
@@ -27,3 +28,17 @@ class Characters(Tokenizer):
 
     def tokenize(self, text: str) -> list[str]:
         return [character for character in text if not character.isspace()]
+
+
+class Words(Tokenizer):
+    """Words and, apart from them, punctuation: "It's fine!!" is It's, fine, !!.
+
+    A word is a run of letters, digits and underscores, with apostrophes inside it and a # or @ before it (#topic,
+    @user). Equal punctuation marks in a row are one token, every other character that is not white space is one of its
+    own.
+    """
+
+    _TOKEN = re.compile(r"[#@]?\w+(?:['\u2019]\w+)*|(\S)\1*")
+
+    def tokenize(self, text: str) -> list[str]:
+        return [found.group() for found in self._TOKEN.finditer(text)]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqapps.data.dataset import derive_splits, prepare_split
+from seqapps.data.dataset import derive_splits, prepare_split, tokenize_texts
 from seqapps.data.indexed import IndexedSplit, read_forms
-from seqapps.data.requests import Request, columns_of, merge_requests
+from seqapps.data.requests import Request, columns_of, merge_requests, single_columns, text_columns
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.sources.source import Places, Source
 from seqapps.engine.model import Model
@@ -79,12 +79,12 @@ def load_splits(
                 f"{recipe.data.source.mark}: source {recipe.data.source.name!r} has no split {name!r}{hint}; "
                 f"name another{derive}"
             )
-    columns = columns_of(requests_of(recipe.model))
-    ready = {
-        name: prepare_split(found[name], name, columns, recipe.data.columns, recipe.data.limit)
-        for name in dict.fromkeys([*required, *wanted])
-        if name in found
-    }
+    requests, tokenizer = requests_of(recipe.model), recipe.data.tokenizer.build()
+    ready = {}
+    for name in dict.fromkeys([*required, *wanted]):
+        if name in found:
+            split = prepare_split(found[name], name, columns_of(requests), recipe.data.columns, recipe.data.limit)
+            ready[name] = tokenize_texts(split, text_columns(requests), tokenizer.tokenize)
     return source, ready
 
 
@@ -94,7 +94,8 @@ def open_data(recipe: Recipe, places: Places) -> OpenedData:
     source, datasets = load_splits(recipe, places, ["validation"], required)
     requests = requests_of(recipe.model)
     columns = columns_of(requests)
-    forms = {name: read_forms(dataset, columns, name) for name, dataset in datasets.items()}
+    single = single_columns(requests)
+    forms = {name: read_forms(dataset, columns, name, single) for name, dataset in datasets.items()}
     vectors = read_pretrained(requests, forms["train"], places)
     words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}
     resources = Resources.build(requests, forms["train"], words)
@@ -123,8 +124,9 @@ def _notes(split: IndexedSplit) -> list[str]:
     notes = []
     for key, unseen in split.unknown_labels.items():
         names = ", ".join(sorted(unseen)[:5]) + (", ..." if len(unseen) > 5 else "")
+        units = "texts" if split.resources.requests[key].level == "class" else "tokens"
         what = f"{len(unseen)} label{'s' if len(unseen) > 1 else ''} of {key} in {split.name}"
-        notes.append(f"{what} never seen in training ({names}; {sum(unseen.values())} tokens): they count as errors")
+        notes.append(f"{what} never seen in training ({names}; {sum(unseen.values())} {units}): they count as errors")
     return notes
 
 

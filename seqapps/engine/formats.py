@@ -10,10 +10,11 @@ from typing import IO, Any, Literal, NamedTuple
 from seqapps.data.resources import Resources
 from seqapps.data.sources.reading import decoded_lines
 from seqapps.data.tokenizers import Tokenizer
-from seqapps.errors import DataError
+from seqapps.errors import DataError, UseError
+from seqapps.heads.predictions import LabelledTokens, Prediction
 from seqapps.recipe.recipe import Recipe
 
-__all__ = ["Example", "Format", "Formats", "Prediction"]
+__all__ = ["Example", "Format", "Formats"]
 
 Format = Literal["text", "jsonl", "conllu"]
 
@@ -28,20 +29,13 @@ class Example(NamedTuple):
         tokens: what is labelled.
         original: what its line or block held, for writing it back.
         others: further columns that the model reads, each as long as `tokens`.
+        where: file and line that it came from, for messages.
     """
 
     tokens: list[str]
     original: Any = None
     others: Mapping[str, list[str]] = MappingProxyType({})
-
-
-class Prediction(NamedTuple):
-    """Tokens, a label for each, and the model's probability of that label."""
-
-    tokens: list[str]
-    labels: list[str]
-    probabilities: list[float]
-    original: Any = None
+    where: str | None = None
 
 
 class Formats:
@@ -56,11 +50,13 @@ class Formats:
         text: a sentence a line, split by the recipe's tokenizer. jsonl: {"tokens": [...]} or {"text": "..."} a line.
         conllu: CoNLL-U sentences.
 
-        Raises DataError with name:line for bytes that are not UTF-8 and for lines that do not fit the format.
+        Raises DataError with name:line for bytes that are not UTF-8 and for lines that do not fit the format, UseError
+        for a format that the model's task does not have.
         """
+        self._check(format)
         lines = decoded_lines(stream, name)
         if format == "text":
-            return (Example(self.tokenizer.tokenize(line)) for _, line in lines)
+            return (Example(self.tokenizer.tokenize(line), line, where=f"{name}:{number}") for number, line in lines)
         if format == "jsonl":
             return (self._from_json(line, f"{name}:{number}") for number, line in lines if line.strip())
         source = self.recipe.data.source
@@ -75,6 +71,12 @@ class Formats:
         """Which field of a CoNLL-U line a column of the recipe is; None for one that only MISC can hold."""
         return _CONLLU_COLUMN.get(self.recipe.data.columns.get(column, column))
 
+    def _check(self, format: Format) -> None:
+        head = self.recipe.model.head
+        if format not in head.target.formats:
+            known = " or ".join(head.target.formats)
+            raise UseError(f"--format {format}: a model of task {head.name!r} has no such format; use {known}")
+
     def _from_json(self, line: str, where: str) -> Example:
         try:
             value = json.loads(line)
@@ -87,27 +89,28 @@ class Formats:
             for name, column in others.items():
                 if not isinstance(column, list) or not all(isinstance(item, str) for item in column):
                     raise DataError(f'{where}: {name!r} is {column!r}, expected a list of strings like "tokens"')
-            return Example(tokens, value, others)
+            return Example(tokens, value, others, where)
         if isinstance(value, dict) and isinstance(value.get("text"), str):
-            return Example(self.tokenizer.tokenize(value["text"]), value)
+            return Example(self.tokenizer.tokenize(value["text"]), value, where=where)
         raise DataError(f'{where}: expected {{"tokens": ["...", ...]}} or {{"text": "..."}}')
 
     def write(self, prediction: Prediction, format: Format = "text") -> str:
         """A prediction as text that ends with a line break.
 
-        text: `token/label token/label ...`. jsonl: the object that was read, with tokens, labels under the name of the
-        labels' column, and probabilities. conllu: the sentence that was read with its labels in UPOS (XPOS for a column
-        `xpos`); labels of other columns go to MISC as `column=label`.
+        text: for a tagger `token/label token/label ...`, for a classifier `text TAB label TAB probability`. jsonl: the
+        object that was read, with tokens, labels under the name of the labels' column, and probabilities. conllu: the
+        sentence that was read with its labels in UPOS (XPOS for a column `xpos`); labels of other columns go to MISC as
+        `column=label`.
         """
-        column = self.recipe.model.head.fields["column"]
         if format == "text":
-            return " ".join(f"{t}/{x}" for t, x in zip(prediction.tokens, prediction.labels, strict=True)) + "\n"
+            return prediction.line() + "\n"
         if format == "jsonl":
             original = prediction.original if isinstance(prediction.original, dict) else {}
-            certain = [round(p, 4) for p in prediction.probabilities]
-            value = {**original, "tokens": prediction.tokens, column: prediction.labels, "probabilities": certain}
+            value = {**original, "tokens": prediction.tokens, **prediction.fields()}
             return json.dumps(value, ensure_ascii=False) + "\n"
-        return _write_conllu(prediction, column, self._conllu_column(column))
+        self._check(format)
+        assert isinstance(prediction, LabelledTokens)
+        return _write_conllu(prediction, self._conllu_column(prediction.column))
 
 
 def _read_conllu(lines: Iterator[tuple[int, str]], name: str, places: Mapping[str, int | None]) -> Iterator[Example]:
@@ -136,8 +139,8 @@ def _read_conllu(lines: Iterator[tuple[int, str]], name: str, places: Mapping[st
         yield example()
 
 
-def _write_conllu(prediction: Prediction, column: str, place: int | None) -> str:
-    block = prediction.original
+def _write_conllu(prediction: LabelledTokens, place: int | None) -> str:
+    block, column = prediction.original, prediction.column
     if not isinstance(block, list):
         block = ["\t".join([str(i), token] + ["_"] * 8) for i, token in enumerate(prediction.tokens, 1)]
     labels = iter(prediction.labels)

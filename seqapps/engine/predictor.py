@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO
+from typing import IO, Any
 
 from seqapps.data.batch import Rows
 from seqapps.data.batching import sorted_batches
@@ -13,11 +13,12 @@ from seqapps.data.indexed import IndexedSplit
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.engine.checkpoint import load_model_tensors
 from seqapps.engine.evaluation import evaluating
-from seqapps.engine.formats import Example, Format, Formats, Prediction
+from seqapps.engine.formats import Example, Format, Formats
 from seqapps.engine.machine import resolve_device
 from seqapps.engine.model import Model, build_model
 from seqapps.engine.run_folder import RunFolder
 from seqapps.errors import DataError, RunError
+from seqapps.heads.predictions import Prediction
 from seqapps.recipe import load_recipe
 from seqapps.recipe.recipe import Batching, Recipe
 from seqapps.registry import registry
@@ -62,36 +63,40 @@ class Predictor:
         """
         if isinstance(examples, str):
             raise TypeError("predict takes a list of texts; write predict([text])")
-        return list(self.stream(self._example(example) for example in examples))
+        return list(self.stream(self._example(example, f"example {n}") for n, example in enumerate(examples, 1)))
 
-    def _example(self, example: str | Sequence[str] | Mapping[str, list[str]]) -> Example:
+    def _example(self, example: str | Sequence[str] | Mapping[str, list[str]], where: str) -> Example:
         if isinstance(example, Mapping):
-            first, *others = self.resources.input_columns
-            return Example(list(example[first]), None, {name: example[name] for name in others if name in example})
-        return Example(self.tokenizer.tokenize(example) if isinstance(example, str) else list(example))
+            first, *names = self.resources.input_columns
+            others = {name: example[name] for name in names if name in example}
+            return Example(list(example[first]), None, others, where)
+        if isinstance(example, str):
+            return Example(self.tokenizer.tokenize(example), example, where=where)
+        return Example(list(example), where=where)
 
     def stream(self, examples: Iterable[Example], *, window: int = _WINDOW) -> Iterator[Prediction]:
         """Predictions in the order of `examples`, with memory for `window` of them at a time.
 
-        An example without tokens gets an empty prediction.
+        An example without tokens gets an empty prediction where the task has such; otherwise it raises DataError.
         """
         examples = iter(examples)
         while chunk := list(itertools.islice(examples, window)):
             yield from self._predict_chunk(chunk)
 
     def _predict_chunk(self, chunk: list[Example]) -> list[Prediction]:
-        predictions = [Prediction([], [], [], example.original) for example in chunk]
+        found: list[Any] = [None] * len(chunk)
         filled = [i for i, example in enumerate(chunk) if example.tokens]
-        if not filled:
-            return predictions
-        split = self.indexed([chunk[i] for i in filled])
-        with evaluating(self.model):
-            for rows in sorted_batches(split.lengths, Batching(tokens=_TOKENS)):
-                found = self.model.predict(split.batch(rows).to(self.device))
-                for row, tagged in zip(rows.tolist(), found, strict=True):
-                    i = filled[row]
-                    predictions[i] = Prediction(chunk[i].tokens, tagged.labels, tagged.probabilities, chunk[i].original)
-        return predictions
+        if len(filled) < len(chunk) and self.model.head.needs_tokens:
+            empty = next(example for example in chunk if not example.tokens)
+            raise DataError(f"{empty.where or 'input'}: a text of 0 tokens, nothing to predict from; leave it out")
+        if filled:
+            split = self.indexed([chunk[i] for i in filled])
+            with evaluating(self.model):
+                for rows in sorted_batches(split.lengths, Batching(tokens=_TOKENS)):
+                    for row, one in zip(rows, self.model.predict(split.batch(rows).to(self.device)), strict=True):
+                        found[filled[row]] = one
+        pairs = zip(chunk, found, strict=True)
+        return [self.model.head.answer(example.tokens, one, example.original) for example, one in pairs]
 
     def indexed(self, examples: Sequence[Example]) -> IndexedSplit:
         """Examples, each with at least one token, as the model's input."""

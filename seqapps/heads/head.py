@@ -12,11 +12,12 @@ from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request
 from seqapps.errors import ComponentError
+from seqapps.heads.predictions import Prediction
 from seqapps.modules.encoded import Encoded
 
 if TYPE_CHECKING:
+    from seqapps.metrics.evaluation import Evaluation
     from seqapps.metrics.intervals import Bootstrap
-    from seqapps.metrics.tagging import Evaluation
 
 __all__ = ["Head", "Loss"]
 
@@ -45,6 +46,8 @@ class Head(nn.Module, abc.ABC):
 
     task: ClassVar[str]
     reads_final: ClassVar[bool] = False  # does it read `Encoded.final`?
+    formats: ClassVar[tuple[str, ...]] = ("text", "jsonl")  # in which predictions can be written
+    needs_tokens: ClassVar[bool] = True  # False: an example without tokens is answered with nothing, not refused
 
     @classmethod
     def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
@@ -78,6 +81,10 @@ class Head(nn.Module, abc.ABC):
     @abc.abstractmethod
     def predict(self, encoded: Encoded, batch: Batch) -> list[Any]:
         """One prediction per example, in the order of the batch."""
+
+    @abc.abstractmethod
+    def answer(self, tokens: list[str], found: Any, original: Any) -> Prediction:
+        """What `predict` found for an example, ready to be handed over; None if it has no tokens (`needs_tokens`)."""
 
     def check_training(self, train: IndexedSplit) -> None:
         """DataError naming row and position where the training split has targets that the head cannot learn."""

@@ -15,13 +15,14 @@ from seqapps.data.requests import Request
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.errors import DataError
 from seqapps.heads.head import Head, Loss
+from seqapps.heads.predictions import LabelledTokens
 from seqapps.modules.crf import LinearChainCRF
 from seqapps.modules.encoded import Encoded
 from seqapps.schemes import check
 
 if TYPE_CHECKING:
+    from seqapps.metrics.evaluation import Evaluation
     from seqapps.metrics.intervals import Bootstrap
-    from seqapps.metrics.tagging import Evaluation
 
 __all__ = ["Tagged", "Tagging"]
 
@@ -60,6 +61,8 @@ class Tagging(Head):
     """
 
     task = "tagging"
+    formats = ("text", "jsonl", "conllu")
+    needs_tokens = False
 
     def __init__(
         self,
@@ -165,6 +168,10 @@ class Tagging(Head):
         certain = probabilities.tolist()
         ends = torch.tensor(lengths).cumsum(0).tolist()
         return [Tagged(labels[end - n : end], certain[end - n : end]) for end, n in zip(ends, lengths, strict=True)]
+
+    def answer(self, tokens: list[str], found: Tagged | None, original: Any) -> LabelledTokens:
+        labels, probabilities = found or Tagged([], [])
+        return LabelledTokens(tokens, original, self.column, labels, probabilities)
 
     def evaluate(self, split: IndexedSplit, predictions: Sequence[Tagged], bootstrap: Bootstrap | None) -> Evaluation:
         from seqapps.metrics.tagging import TaggedSentence, evaluate_tagging

@@ -20,7 +20,7 @@ __all__ = ["Counted", "Estimate", "Evaluation", "estimate", "ratio"]
 class Counted:
     """What a score is computed from, sentence by sentence."""
 
-    counts: NDArray  # (N, K) non-negative integers
+    counts: NDArray  # (N, K) what is summed over sentences, mostly integers
     statistic: Statistic  # of the sums of counts
     units: NDArray  # (N,) how many units each sentence holds
     of: str  # what the units are: tokens, sentences, ...

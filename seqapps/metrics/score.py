@@ -26,13 +26,16 @@ class Metric(NamedTuple):
 
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric("fraction", True, "tokens whose label is right"),
+    "accuracy": Metric("fraction", True, "tokens, or texts, whose label is right"),
     "accuracy_in_vocabulary": Metric("fraction", True, "tokens whose label is right, among forms seen in training"),
     "accuracy_out_of_vocabulary": Metric(
         "fraction", True, "tokens whose label is right, among forms not seen in training"
     ),
     "accuracy_sentence": Metric("fraction", True, "sentences in which every label is right"),
     "macro_f1": Metric("fraction", True, "F1 of each label, averaged over labels with equal weight"),
+    "weighted_f1": Metric("fraction", True, "F1 of each label, averaged by how often it occurs in gold"),
+    "calibration_error": Metric("fraction", False, "gap between a label's probability and how often it is right"),
+    "roc_auc": Metric("fraction", True, "pairs of texts of two classes that the probabilities order rightly"),
     "f1": Metric("fraction", True, "harmonic mean of precision and recall over whole spans"),
     "precision": Metric("fraction", True, "predicted spans that are right in type and both ends"),
     "recall": Metric("fraction", True, "gold spans that were found, right in type and both ends"),

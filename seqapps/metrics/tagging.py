@@ -65,8 +65,8 @@ def evaluate_tagging(
     scores = {name: Score(name, *next(estimates), part.count, part.of) for name, part in counted.items()}
     written["by_length"] = tables.by_group(headline, lengths, islice(estimates, len(lengths)))
     written["by_frequency"] = tables.by_group("accuracy", forms, estimates)
-    written["per_label"] = tables.per_label(tokens)
-    written["confusion"] = tables.confusion(tokens)
+    written["per_label"] = tables.per_label(tokens.labels, tokens.gold, tokens.predicted)
+    written["confusion"] = tables.confusion(tokens.labels, tokens.gold, tokens.predicted)
     written["worst"] = tables.worst(sentences, tokens)
     return Evaluation(headline, scores, written, counted)
 
@@ -80,7 +80,7 @@ def _token_scores(tokens: TaggedTokens) -> dict[str, Counted]:
         "accuracy_in_vocabulary": _accuracy(tokens, known),
         "accuracy_out_of_vocabulary": _accuracy(tokens, ~known),
         "accuracy_sentence": Counted(_columns(right, full), ratio, full, "sentences"),
-        "macro_f1": Counted(_label_counts(tokens), _macro_f1, tokens.lengths, "tokens"),
+        "macro_f1": Counted(_label_counts(tokens), macro_f1, tokens.lengths, "tokens"),
     }
 
 
@@ -97,9 +97,10 @@ def _label_counts(tokens: TaggedTokens) -> NDArray[np.int32]:
     return np.concatenate([right, used], axis=1)
 
 
-def _macro_f1(sums: Floats) -> Floats:
+def macro_f1(sums: Floats) -> Floats:
     """Mean over labels of 2 right / (gold + predicted), without labels that are neither gold nor predicted.
 
+    The sums (S, 2 L) are right, then gold + predicted, of each label.
     A resample that lacks a label averages over the others, so the interval leans upwards where rare labels score low.
     """
     right, used = np.split(sums, 2, axis=1)

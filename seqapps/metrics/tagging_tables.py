@@ -79,37 +79,41 @@ def label_scores(
     return sorted(rows, key=lambda row: (-row["support"], -row["predicted"], row[key]))
 
 
-def per_label(tokens: TaggedTokens) -> list[dict[str, Any]]:
-    """[{label, precision, recall, f1, support, predicted}]: support = tokens that have the label in gold."""
-    L = len(tokens.labels)
-    right = np.bincount(tokens.gold[tokens.right], minlength=L)
-    support = np.bincount(tokens.gold, minlength=L)
-    predicted = np.bincount(tokens.predicted, minlength=L)
-    return label_scores("label", tokens.labels, right, support, predicted)
+def per_label(labels: Sequence[str], gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """[{label, precision, recall, f1, support, predicted}] of tokens or texts, whose labels are given by index.
 
-
-def confusion(tokens: TaggedTokens, top: int = 50) -> dict[str, Any]:
-    """{labels, matrix, top, errors}: matrix[g][p] tokens have gold label labels[g] and predicted label labels[p].
-
-    `top` are the most frequent confusions, [{gold, predicted, count, share}], `share` of all tokens with that gold
-    label; `errors` counts the errors of all confusions.
+    `support` = how many have the label in gold.
     """
-    L = len(tokens.labels)
-    matrix = np.bincount(tokens.gold * L + tokens.predicted, minlength=L * L).reshape(L, L)
+    right, support, found = (
+        np.bincount(of, minlength=len(labels)) for of in (gold[gold == predicted], gold, predicted)
+    )
+    return label_scores("label", labels, right, support, found)
+
+
+def confusion(
+    labels: Sequence[str], gold: NDArray[np.int64], predicted: NDArray[np.int64], top: int = 50
+) -> dict[str, Any]:
+    """{labels, matrix, top, errors}: matrix[g][p] have gold label labels[g] and predicted label labels[p].
+
+    `top` are the most frequent confusions, [{gold, predicted, count, share}], `share` of all with that gold label;
+    `errors` counts the errors of all confusions.
+    """
+    L = len(labels)
+    matrix = np.bincount(gold * L + predicted, minlength=L * L).reshape(L, L)
     errors = matrix * (1 - np.eye(L, dtype=np.int64))
     order = np.argsort(-errors, axis=None, kind="stable")[:top]
     support = matrix.sum(axis=1)
     rows = [
         {
-            "gold": tokens.labels[g],
-            "predicted": tokens.labels[p],
+            "gold": labels[g],
+            "predicted": labels[p],
             "count": int(errors[g, p]),
             "share": _divide(errors[g, p], support[g]),
         }
         for g, p in zip(*np.unravel_index(order, (L, L)), strict=True)
         if errors[g, p]
     ]
-    return {"labels": tokens.labels, "matrix": matrix.tolist(), "top": rows, "errors": int(errors.sum())}
+    return {"labels": list(labels), "matrix": matrix.tolist(), "top": rows, "errors": int(errors.sum())}
 
 
 def worst(sentences: Sequence[TaggedSentence], tokens: TaggedTokens, top: int = 20) -> list[dict[str, Any]]:

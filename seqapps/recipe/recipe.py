@@ -66,7 +66,7 @@ class Data:
         derive: splits to cut out of `train` where the source has none, name -> share: {validation: 0.1}.
         batching: how examples are put into batches.
         limit: use only the first so many examples of every split.
-        tokenizer: how typed text becomes tokens when the model predicts.
+        tokenizer: how text becomes tokens, in data that comes as text and when the model predicts.
     """
 
     source: Annotated[Spec, "sources"]

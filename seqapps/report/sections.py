@@ -97,7 +97,7 @@ def per_span_type(report: Mapping[str, Any]) -> Section | None:
 
 def per_label(report: Mapping[str, Any]) -> Section | None:
     rows = _table(report, "per_label")
-    return Section("per_label", "Labels", {"rows": rows}) if rows else None
+    return Section("per_label", "Labels", {"rows": rows, "of": _unit(report)}) if rows else None
 
 
 def confusion(report: Mapping[str, Any]) -> Section | None:
@@ -116,6 +116,7 @@ def confusion(report: Mapping[str, Any]) -> Section | None:
     shown = sum(cell["count"] for row in rows for cell in row["cells"] if not cell["right"])
     content = {
         "labels": labels[:n],
+        "of": _unit(report),
         "rows": rows,
         "total": len(labels),
         "top": table["top"],
@@ -127,10 +128,10 @@ def confusion(report: Mapping[str, Any]) -> Section | None:
 
 
 def by_group(report: Mapping[str, Any]) -> Section | None:
-    """The score by length of the sentence and by frequency of the form in training."""
+    """The score by length of the sentence or text and by frequency of the form in training."""
     parts = []
     for name, title, group in (
-        ("by_length", "By length of the sentence", "length"),
+        ("by_length", "By length in tokens", "length"),
         ("by_frequency", "By frequency of the word form in training", "frequency"),
     ):
         table = _table(report, name)
@@ -170,6 +171,29 @@ def worst(report: Mapping[str, Any]) -> Section | None:
     return Section("worst", "Worst sentences", {"sentences": shown})
 
 
+def calibration(report: Mapping[str, Any]) -> Section | None:
+    """How often labels of a certain probability are right."""
+    rows = _table(report, "calibration")
+    if not rows:
+        return None
+    names = [f"{100 * row['low']:.0f}–{100 * row['high']:.0f}" for row in rows]
+    points = [plots.Point(100 * row["accuracy"]) for row in rows]
+    plot = plots.dots([f"{100 * row['certainty']:.0f}" for row in rows], points, "right (per cent)")
+    return Section("calibration", "Calibration", {"rows": list(zip(names, rows, strict=True)), "plot": plot})
+
+
+def certain_errors(report: Mapping[str, Any]) -> Section | None:
+    """The wrongly classified texts that the model was most certain of, of long ones the beginning."""
+    errors = _table(report, "certain_errors")
+    if not errors:
+        return None
+    shown = [
+        {**error, "tokens": error["tokens"][:_TOKENS_SHOWN], "after": max(0, len(error["tokens"]) - _TOKENS_SHOWN)}
+        for error in errors
+    ]
+    return Section("certain_errors", "Most certain errors", {"errors": shown})
+
+
 def data(report: Mapping[str, Any]) -> Section | None:
     recorded = report.get("data") or {}
     if not recorded:
@@ -199,7 +223,9 @@ SECTIONS: tuple[Callable[[Mapping[str, Any]], Section | None], ...] = (
     per_span_type,
     per_label,
     by_group,
+    calibration,
     worst,
+    certain_errors,
     other_splits,
     diagnostics,
     data,
@@ -210,6 +236,11 @@ SECTIONS: tuple[Callable[[Mapping[str, Any]], Section | None], ...] = (
 
 def _table(report: Mapping[str, Any], name: str) -> Any:
     return (report.get("tables") or {}).get(name)
+
+
+def _unit(report: Mapping[str, Any]) -> str:
+    """What labels are given to: tokens or texts."""
+    return report["metrics"].get("accuracy", {}).get("of") or "tokens"
 
 
 def _point(score: Mapping[str, Any] | None, unit: str) -> plots.Point:

@@ -10,9 +10,10 @@ from seqapps.report.report import Strongest, check_report, strongest_baseline
 
 __all__ = ["format_metrics", "headline", "verdict"]
 
-_OPENINGS = {
-    "accuracy": "{value} of {count} {split} {of} tagged right",
-    "f1": "Span F1 {value} over {count} {of} of the {split} split",
+_OPENINGS = {  # by score and what it counts
+    ("accuracy", "tokens"): "{value} of {count} {split} {of} tagged right",
+    ("accuracy", "texts"): "{value} of {count} {split} {of} classified right",
+    ("f1", "gold spans"): "Span F1 {value} over {count} {of} of the {split} split",
 }
 
 
@@ -26,7 +27,7 @@ def headline(report: Mapping[str, Any]) -> str:
     score = report["metrics"][name]
     if score.get("value") is None:
         return f"{wording.title(name).capitalize()} is undefined: the {split} split holds nothing to measure it on."
-    opening = _OPENINGS.get(name, "{title} {value} over {count} {of} of the {split} split")
+    opening = _OPENINGS.get((name, score.get("of")), "{title} {value} over {count} {of} of the {split} split")
     values = {
         "title": wording.title(name).capitalize(),
         "value": wording.score(score),

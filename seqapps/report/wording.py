@@ -28,11 +28,16 @@ _TITLES = {
     "accuracy_out_of_vocabulary": "accuracy, unknown words",
     "accuracy_sentence": "sentences all right",
     "macro_f1": "macro F1 over labels",
+    "weighted_f1": "weighted F1 over labels",
+    "calibration_error": "calibration error",
+    "roc_auc": "area under ROC curve",
     "f1": "span F1",
     "precision": "span precision",
     "recall": "span recall",
     "most_frequent_tag": "most frequent tag",
     "hidden_markov_model": "hidden Markov model",
+    "majority_class": "majority class",
+    "ngram_logistic_regression": "n-gram logistic regression",
 }
 
 _REASONS = {

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from seqapps.metrics.classification import ClassifiedExample, evaluate_classification
 from seqapps.metrics.intervals import Bootstrap
 from seqapps.metrics.tagging import TaggedSentence, evaluate_tagging
 
@@ -24,6 +25,9 @@ def _evaluations():
 
 
 _MODEL, _BASELINE = _evaluations()
+_CLASSIFIER = evaluate_classification(
+    [ClassifiedExample(["a", "ß"], gold, "$x_1$", [0.7, 0.3]) for gold in ("$x_1$", "名詞")], ["$x_1$", "名詞"]
+)
 _REPORT = {
     "format": 1,
     "name": "pos",
@@ -34,7 +38,7 @@ _REPORT = {
     "metrics": _MODEL.metrics(),
     "baselines": {"hidden_markov_model": {"metrics": _BASELINE.metrics()}},
     "differences": {"hidden_markov_model": _MODEL.difference(_BASELINE, Bootstrap(samples=100)).to_json()},
-    "tables": dict(_MODEL.tables),
+    "tables": {**_CLASSIFIER.tables, **_MODEL.tables},
     "splits": {"validation": _BASELINE.metrics()},
     "training": {
         "curves": [

@@ -1,0 +1,70 @@
+"""What a model says of one example, in the form that is handed to people and written to files."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ClassifiedText", "LabelledTokens", "Prediction"]
+
+
+@dataclass(frozen=True)
+class Prediction(abc.ABC):
+    """An example and what was predicted for it.
+
+    Attributes:
+        tokens: what the model read.
+        original: what its line or block held, for writing it back: text, a JSON object or the lines of CoNLL-U.
+    """
+
+    tokens: list[str]
+    original: Any
+
+    @abc.abstractmethod
+    def line(self) -> str:
+        """For text output: one line, without its end."""
+
+    @abc.abstractmethod
+    def fields(self) -> dict[str, Any]:
+        """For JSON output: what is added to the object that was read."""
+
+
+@dataclass(frozen=True)
+class LabelledTokens(Prediction):
+    """A label for each token, and the model's probability of that label; `column` is what the labels are called."""
+
+    column: str
+    labels: list[str]
+    probabilities: list[float]
+
+    def line(self) -> str:
+        """`token/label token/label ...`"""
+        return " ".join(f"{token}/{label}" for token, label in zip(self.tokens, self.labels, strict=True))
+
+    def fields(self) -> dict[str, Any]:
+        return {self.column: self.labels, "probabilities": [round(p, 4) for p in self.probabilities]}
+
+
+@dataclass(frozen=True)
+class ClassifiedText(Prediction):
+    """The most probable label of a text, and the probability of every label; `column` is what the label is called."""
+
+    column: str
+    label: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def probability(self) -> float:
+        """That of the label."""
+        return self.probabilities[self.label]
+
+    def line(self) -> str:
+        """`text TAB label TAB probability`; a text may hold tabs, the last two fields are the label's."""
+        text = self.original if isinstance(self.original, str) else " ".join(self.tokens)
+        return f"{text}\t{self.label}\t{self.probability:.4f}"
+
+    def fields(self) -> dict[str, Any]:
+        probabilities = {label: round(p, 4) for label, p in self.probabilities.items()}
+        return {self.column: self.label, "probabilities": probabilities}
