@@ -28,8 +28,10 @@ def in_c(request, monkeypatch):
         monkeypatch.setattr(compiled, "_library", lambda rule, dtype: None)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("lengths", [(7, 4, 1), (5, 5, 5), (1,)])
+@pytest.mark.parametrize(
+    ("lengths", "dtype"),
+    [((7, 4, 1), torch.float64), ((7, 4, 1), torch.float32), ((5, 5, 5), torch.float64), ((1,), torch.float64)],
+)
 @pytest.mark.parametrize("regularizers", REGULARIZED)
 @pytest.mark.parametrize("make", POINTWISE)
 def test_outputs_states_and_gradients_equal_the_steps(
