@@ -177,7 +177,9 @@ def tokenize_texts(dataset: Dataset, columns: Iterable[str], tokenize: Callable[
         if getattr(feature, "dtype", None) not in ("string", "large_string"):
             continue
         tokens = [None if text is None else tokenize(text) for text in dataset[column][:]]
-        dataset = dataset.remove_columns(column).add_column(column, tokens, feature=List(Value("string")))
+        text = f"{column} as text"  # taken out last: without columns there are no rows
+        dataset = dataset.rename_column(column, text).add_column(column, tokens, feature=List(Value("string")))
+        dataset = dataset.remove_columns(text)
     return dataset.select_columns(order)
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from seqapps.data.dataset import check_aligned, column_of_lists, derive_splits, prepare_split
+from seqapps.data.dataset import (
+    check_aligned,
+    column_of_lists,
+    column_of_values,
+    derive_splits,
+    prepare_split,
+    tokenize_texts,
+)
 from seqapps.data.indexed import read_forms
 from seqapps.errors import DataError
 
@@ -102,3 +109,50 @@ def test_an_unlabelled_row_of_the_hub_is_named():
     data = Dataset.from_dict({"tokens": [["a"], ["b"]], "ner_tags": [[0], [-1]]}, features=features)
     with pytest.raises(DataError, match="split 'train', row 2: column 'ner_tags' holds -1, which is no label"):
         prepare_split(data, "train", ["tokens", "ner_tags"], {}, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "written"), [(["b", "", "b"], ["b", "", "b"]), ([2, -1, 2], ["2", "-1", "2"]), ([True, False], None)]
+)
+def test_one_value_a_row_is_read_as_it_is_written(values, written):
+    data = Dataset.from_dict({"label": values})
+    assert column_of_values(data, "label", "train").to_pylist() == (written or ["True", "False"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["a", None], r"split 'train', row 2: column 'label' is empty \(null\)"),
+        ([0.5, 1.0], "split 'train': column 'label' holds double, expected one label a row"),
+        ([["a"], ["b"]], "split 'train': column 'label' holds list<.*>, expected one label a row"),
+    ],
+)
+def test_a_column_of_labels_that_holds_something_else_is_refused(values, message):
+    with pytest.raises(DataError, match=message):
+        column_of_values(Dataset.from_dict({"label": values}), "label", "train")
+
+
+def test_texts_become_tokens_and_lists_stay():
+    data = Dataset.from_dict({"a": ["x y", ""], "b": [["x y"], []], "label": ["p q", "r"]})
+    found = tokenize_texts(data, ["a", "b"], str.split)
+    assert found.column_names == ["a", "b", "label"]
+    assert found.to_dict() == {"a": [["x", "y"], []], "b": [["x y"], []], "label": ["p q", "r"]}
+
+
+def test_a_text_without_tokens_is_named_by_its_row():
+    data = tokenize_texts(Dataset.from_dict({"tokens": ["x", " "], "label": ["a", "b"]}), ["tokens"], str.split)
+    with pytest.raises(DataError, match="split 'train', row 2: no tokens; remove empty rows"):
+        read_forms(data, ["tokens", "label"], "train", {"label"})
+    missing = tokenize_texts(Dataset.from_dict({"tokens": ["x", None]}), ["tokens"], str.split)
+    with pytest.raises(DataError, match=r"split 'train', row 2: column 'tokens' is empty \(null\)"):
+        read_forms(missing, ["tokens"], "train")
+
+
+def test_a_class_label_is_read_by_its_name_once_a_row():
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    data = Dataset.from_dict({"text": ["good one", "bad"], "label": [1, 0]}, features=features)
+    ready = prepare_split(data, "train", ["tokens", "label"], {}, None)
+    forms = read_forms(tokenize_texts(ready, ["tokens"], str.split), ["tokens", "label"], "train", {"label"})
+    assert forms["label"].forms == ["pos", "neg"]
+    assert forms["label"].numbers.lengths.tolist() == [1, 1]
+    assert forms["tokens"].numbers.lengths.tolist() == [2, 1]
