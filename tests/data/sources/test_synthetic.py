@@ -10,7 +10,8 @@ import pytest
 
 from seqapps.baselines import TAGGING
 from seqapps.data.sources.source import Places
-from seqapps.data.sources.synthetic import VERBS, WORDS, Agreement, Copy, Synthetic
+from seqapps.data.sources.synthetic import Agreement, Copy, Synthetic
+from seqapps.data.sources.synthetic.agreement import VERBS, WORDS
 from seqapps.errors import RecipeError
 from seqapps.metrics.tagging import TaggedSentence, evaluate_tagging
 from seqapps.recipe import load_recipe
