@@ -1,0 +1,251 @@
+"""Beam search, plain and diverse."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqapps.errors import ShapeError, UseError
+from seqapps.modules.search.constraints import Rules, constrained
+from seqapps.modules.search.generator import Generator, Hypothesis
+from seqapps.modules.search.options import SearchOptions
+from seqapps.modules.search.trees import Tree, check_rows, select
+
+__all__ = ["beam_search"]
+
+
+class _Pool(NamedTuple):
+    """The best p finished hypotheses of each of G groups, best first; score -inf where there are fewer."""
+
+    score: Tensor  # (B, G, p)
+    log_prob: Tensor  # (B, G, p)
+    length: Tensor  # (B, G, p)
+    ended: Tensor  # (B, G, p) bool
+    tokens: Tensor  # (B, G, p, t), the end mark among them
+
+
+class _Beam(NamedTuple):
+    """B sentences with k = G x (k / G) open hypotheses each; log_prob -inf where there are fewer."""
+
+    sentence: Tensor  # (B,) which one it is in the batch as given
+    tokens: Tensor  # (B, k, t)
+    log_prob: Tensor  # (B, k)
+    covered: Tensor  # (B, k, S) attention summed over steps; S = 0 without coverage penalty
+    source_mask: Tensor  # (B, S)
+    prefix: Tensor  # (B, P)
+    pool: _Pool
+
+
+class _Chosen(NamedTuple):
+    """Extensions of open hypotheses, best first, (B, G, n)."""
+
+    log_prob: Tensor
+    row: Tensor  # number of the parent among the sentence's k
+    token: Tensor
+
+
+def beam_search(
+    generator: Generator,
+    state: Tree,
+    memory: Tree,
+    first: Tensor,
+    options: SearchOptions,
+    *,
+    rules: Rules,
+    prefix: Tensor,
+    source_mask: Tensor | None,
+) -> list[list[Hypothesis]]:
+    """The n best of each sentence, as the beam finds them.
+
+    At each step all extensions of a group's open hypotheses are ranked by log-probability (less the diversity term).
+    Those among the best k / G that end are finished; the best k / G that do not end stay open. At the maximum length
+    the best k / G are finished, ended or not. Penalties act on finished hypotheses only.
+
+    Deviations: the coverage of a source position is taken as at least 1.2e-38, so that no score is minus infinity; the
+    diversity term (Hamming, between this step's tokens) ranks and is not accumulated, and the end mark is free of it.
+    """
+    B, k = len(first), options.beam
+    beam = _started(first, options, prefix, _coverage_mask(source_mask, first, options))
+    state = select(state, beam.sentence.repeat_interleave(k))
+    last = first.repeat_interleave(k)
+    found: list[list[Hypothesis]] = [[] for _ in range(B)]
+    for t in range(1, options.max_length + 1):
+        log_probs, state, attention = generator.step(last, state, memory)
+        check_rows((log_probs, state), len(last), "a step's result")
+        if log_probs.shape[-1] < 2:
+            raise ShapeError(f"search: {log_probs.shape[-1]} tokens to choose from, expected 2 or more")
+        log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).view(len(beam.sentence), k, -1)
+        if beam.covered.shape[-1]:
+            beam = beam._replace(covered=beam.covered + _fitting(attention, beam.covered))
+        allowed = constrained(log_probs, beam.tokens, beam.prefix, rules)
+        chosen = _chosen(beam.log_prob[..., None] + allowed, options, rules.eos)
+        beam, parents = _advanced(beam, chosen, options, rules.eos, t)
+        done = _done(beam, options, t)
+        keep = torch.arange(len(done), device=done.device)
+        if done.any():
+            _collect(select(beam, done.nonzero()[:, 0]), found, options.n_best)
+            keep = (~done).nonzero()[:, 0]
+            if not len(keep):
+                break
+            beam, memory = select(beam, keep), select(memory, keep)
+        state = select(state, (keep[:, None] * k + parents[keep]).flatten())
+        last = beam.tokens[..., -1].flatten()
+    return found
+
+
+def _coverage_mask(source_mask: Tensor | None, first: Tensor, options: SearchOptions) -> Tensor:
+    """(B, S), with S = 0 where coverage is not asked for."""
+    if not options.coverage_penalty:
+        return torch.zeros(len(first), 0, dtype=torch.bool, device=first.device)
+    if source_mask is None:
+        raise UseError("search: coverage_penalty needs source_mask, (B, S), True on real source positions; give it")
+    check_rows(source_mask, len(first), "source_mask")
+    return source_mask
+
+
+def _fitting(attention: Tensor | None, covered: Tensor) -> Tensor:
+    """A step's attention (B x k, S) as (B, k, S)."""
+    if attention is None:
+        raise UseError("search: coverage_penalty needs attention, and this generator's steps give none; set it to 0")
+    if attention.numel() != covered.numel():
+        raise ShapeError(f"search: attention {tuple(attention.shape)} does not fit source_mask's {covered.shape[-1]}")
+    return attention.view(covered.shape)
+
+
+def _started(first: Tensor, options: SearchOptions, prefix: Tensor, source_mask: Tensor) -> _Beam:
+    """One empty hypothesis in each group."""
+    B, k, G = len(first), options.beam, options.groups
+    device = first.device
+    log_prob = torch.full((B, G, k // G), -math.inf, device=device)
+    log_prob[..., 0] = 0
+    shape = (B, G, math.ceil(options.n_best / G))
+    pool = _Pool(
+        score=torch.full(shape, -math.inf, device=device),
+        log_prob=torch.full(shape, -math.inf, device=device),
+        length=first.new_zeros(shape),
+        ended=torch.zeros(shape, dtype=torch.bool, device=device),
+        tokens=first.new_zeros(*shape, 0),
+    )
+    return _Beam(
+        sentence=torch.arange(B, device=device),
+        tokens=first.new_zeros(B, k, 0),
+        log_prob=log_prob.view(B, k),
+        covered=torch.zeros(B, k, source_mask.shape[-1], device=device),
+        source_mask=source_mask,
+        prefix=prefix,
+        pool=pool,
+    )
+
+
+def _chosen(candidates: Tensor, options: SearchOptions, eos: int) -> _Chosen:
+    """The best 2 k / G extensions in each group, at least k / G of which do not end.
+
+    Args:
+        candidates: (B, k, V), log-probabilities of the hypotheses with each token added.
+    """
+    B, _, V = candidates.shape
+    G, width = options.groups, options.beam // options.groups
+    taken = candidates.new_zeros(B, V)  # how often earlier groups take each token at this step
+    groups = []
+    for g in range(G):
+        own = candidates[:, g * width : (g + 1) * width]
+        ranked = own - options.diversity * taken[:, None] if g and options.diversity else own
+        best = ranked.flatten(1).topk(2 * width).indices
+        log_prob, row, token = own.flatten(1).gather(1, best), best // V, best % V
+        groups.append(_Chosen(log_prob, row + g * width, token))
+        if options.diversity:
+            stays = _first_open(token == eos, width)
+            alive = (log_prob.gather(1, stays) > -math.inf).to(taken.dtype)
+            taken = taken.scatter_add(1, token.gather(1, stays), alive)
+    return _Chosen(*(torch.stack(part, 1) for part in zip(*groups, strict=True)))
+
+
+def _first_open(ends: Tensor, width: int) -> Tensor:
+    """Where, along the last axis, the first `width` extensions stand that do not end."""
+    return ends.to(torch.uint8).sort(dim=-1, stable=True).indices[..., :width]
+
+
+def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t: int) -> tuple[_Beam, Tensor]:
+    """The beam after step t, and the parent (B, k) of each of its hypotheses."""
+    B, G, n = chosen.token.shape
+    tokens = beam.tokens.gather(1, chosen.row.flatten(1)[..., None].expand(-1, -1, t - 1)).view(B, G, n, t - 1)
+    tokens = torch.cat((tokens, chosen.token[..., None]), -1)
+    ends = chosen.token == eos
+    finished = ends if t < options.max_length else torch.ones_like(ends)
+    finished = finished & (torch.arange(n, device=ends.device) < n // 2)  # n = 2 k / G: those among the best k / G
+    score = chosen.log_prob / length_divisor(t, options)
+    if beam.covered.shape[-1]:
+        logs = beam.covered.clamp(torch.finfo(torch.float32).tiny, 1).log()
+        penalty = options.coverage_penalty * logs.masked_fill(~beam.source_mask[:, None], 0).sum(-1)
+        score = score + penalty.gather(1, chosen.row.flatten(1)).view(B, G, n)
+    new = _Pool(
+        score=score.masked_fill(~finished, -math.inf),
+        log_prob=chosen.log_prob,
+        length=torch.full_like(chosen.token, t),
+        ended=ends,
+        tokens=tokens,
+    )
+    stays = _first_open(ends, n // 2)
+    parents = chosen.row.gather(-1, stays).flatten(1)
+    return beam._replace(
+        tokens=tokens.gather(2, stays[..., None].expand(-1, -1, -1, t)).flatten(1, 2),
+        log_prob=chosen.log_prob.gather(-1, stays).flatten(1),
+        covered=beam.covered.gather(1, parents[..., None].expand(-1, -1, beam.covered.shape[-1])),
+        pool=_merged(beam.pool, new),
+    ), parents
+
+
+def length_divisor(length: int, options: SearchOptions) -> float:
+    """lp(Y): what the log-probability of a hypothesis of this length is divided by."""
+    if options.length_penalty == "average":
+        return float(length)
+    if options.length_penalty == "gnmt":
+        return ((5 + length) / 6) ** (0.6 if options.length_alpha is None else options.length_alpha)
+    return 1.0
+
+
+def _merged(pool: _Pool, new: _Pool) -> _Pool:
+    """The best of both; of equals those that were there before."""
+    p, t = pool.score.shape[-1], new.tokens.shape[-1]
+    old_tokens = torch.nn.functional.pad(pool.tokens, (0, t - pool.tokens.shape[-1]))
+    both = _Pool(*(torch.cat(pair, 2) for pair in zip(pool._replace(tokens=old_tokens), new, strict=True)))
+    best = both.score.sort(dim=-1, descending=True, stable=True).indices[..., :p]
+    tokens = both.tokens.gather(2, best[..., None].expand(-1, -1, -1, t))
+    return _Pool(
+        score=both.score.gather(2, best),
+        log_prob=both.log_prob.gather(2, best),
+        length=both.length.gather(2, best),
+        ended=both.ended.gather(2, best),
+        tokens=tokens,
+    )
+
+
+def _done(beam: _Beam, options: SearchOptions, t: int) -> Tensor:
+    """Which sentences (B,) need no further step.
+
+    Log-probabilities only fall and the coverage term is at most 0, so an open hypothesis with log-probability s cannot
+    finish above s / lp(maximum length).
+    """
+    if t == options.max_length:
+        return torch.ones_like(beam.sentence, dtype=torch.bool)
+    best = beam.log_prob.view(len(beam.sentence), options.groups, -1).amax(-1)
+    over = best == -math.inf
+    if options.early_exit:
+        over = over | (beam.pool.score[..., -1] >= best / length_divisor(options.max_length, options))
+    return over.all(-1)
+
+
+def _collect(beam: _Beam, found: list[list[Hypothesis]], n_best: int) -> None:
+    """Put the pools of finished sentences into words: the best of all groups first, then their second best, ..."""
+    for sentence, *groups in zip(*(x.tolist() for x in (beam.sentence, *beam.pool)), strict=True):
+        ranked: list[tuple[int, Hypothesis]] = []
+        for group in zip(*groups, strict=True):
+            for rank, (score, log_prob, length, ended, tokens) in enumerate(zip(*group, strict=True)):
+                if score > -math.inf:
+                    words = tuple(tokens[: length - ended])
+                    ranked.append((rank, Hypothesis(words, log_prob, score, length, ended)))
+        ranked.sort(key=lambda pair: (pair[0], -pair[1].score))
+        found[sentence] = [hypothesis for _, hypothesis in ranked[:n_best]]

@@ -1,0 +1,81 @@
+"""Which tokens may come next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqapps.errors import UseError
+
+__all__ = ["FREE", "Rules", "constrained", "prefix_table"]
+
+FREE = -1  # in a table of prefixes: any token may stand here
+
+
+class Rules(NamedTuple):
+    """What holds for every sentence of a search; `banned` are token sequences that may not occur."""
+
+    eos: int
+    min_length: int = 0
+    no_repeat: int | None = None
+    banned: tuple[tuple[int, ...], ...] = ()
+
+
+def prefix_table(prefixes: Sequence[Sequence[int]] | None, first: Tensor, eos: int, max_length: int) -> Tensor:
+    """The tokens that sentences must begin with, (B, longest) int64, FREE behind each.
+
+    Raises:
+        UseError: not one prefix a sentence, an end mark inside, or a prefix that reaches the maximum length.
+    """
+    prefixes = [()] * len(first) if prefixes is None else prefixes
+    if len(prefixes) != len(first):
+        raise UseError(f"search: {len(prefixes)} prefixes for {len(first)} sentences; give one each, () for none")
+    for i, prefix in enumerate(prefixes):
+        if eos in prefix:
+            raise UseError(f"search: prefix {i} contains the end mark {eos}; leave it out")
+        if len(prefix) >= max_length:
+            raise UseError(f"search: prefix {i} has {len(prefix)} tokens, expected fewer than max_length {max_length}")
+    longest = max(map(len, prefixes), default=0)
+    rows = [[*prefix, *[FREE] * (longest - len(prefix))] for prefix in prefixes]
+    return torch.tensor(rows, dtype=torch.int64, device=first.device).reshape(len(rows), longest)
+
+
+def constrained(log_probs: Tensor, history: Tensor, prefix: Tensor, rules: Rules) -> Tensor:
+    """The log-probabilities with -inf for tokens that may not come next; those that may keep theirs.
+
+    Inside its prefix a sentence must take the next token of it, whatever the other rules say; n-grams of the prefix
+    count as having occurred.
+
+    Args:
+        log_probs: (B, k, V). history: (B, k, t), the tokens so far. prefix: (B, P), FREE where nothing is forced.
+    """
+    t = history.shape[-1]
+    allowed = log_probs.clone()
+    if t + 1 < rules.min_length:
+        allowed[..., rules.eos] = -math.inf
+    if rules.no_repeat is not None and t >= rules.no_repeat:
+        _ban_repeats(allowed, history, rules.no_repeat)
+    for sequence in rules.banned:
+        *before, last = sequence
+        if t >= len(before):
+            recent = history[..., t - len(before) :]
+            begun = (recent == torch.tensor(before, dtype=torch.int64, device=recent.device)).all(-1)
+            allowed[..., last] = allowed[..., last].masked_fill(begun, -math.inf)
+    if t < prefix.shape[1]:
+        forced = prefix[:, None, t, None]
+        other = torch.arange(log_probs.shape[-1], device=forced.device) != forced
+        allowed = torch.where(forced == FREE, allowed, log_probs.masked_fill(other, -math.inf))
+    return allowed
+
+
+def _ban_repeats(log_probs: Tensor, history: Tensor, n: int) -> None:
+    """Set -inf, in place, on each token that would complete an n-gram of the history again."""
+    grams = history.unfold(-1, n, 1)  # (B, k, t-n+1, n)
+    recent = history[..., history.shape[-1] - (n - 1) :]
+    again = (grams[..., :-1] == recent[..., None, :]).all(-1)
+    penalty = torch.zeros_like(again, dtype=log_probs.dtype).masked_fill(again, -math.inf)
+    log_probs.scatter_add_(-1, grams[..., -1], penalty)

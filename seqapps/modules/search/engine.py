@@ -1,0 +1,72 @@
+"""The one door to every kind of search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seqapps.errors import UseError
+from seqapps.modules.search.beam import beam_search
+from seqapps.modules.search.constraints import Rules, prefix_table
+from seqapps.modules.search.generator import Generator, Hypothesis
+from seqapps.modules.search.options import SearchOptions
+from seqapps.modules.search.sampling import walk
+from seqapps.modules.search.trees import Tree, check_rows
+
+__all__ = ["search"]
+
+
+@torch.no_grad()
+def search(
+    generator: Generator,
+    state: Tree,
+    memory: Tree,
+    first: Tensor,
+    options: SearchOptions,
+    *,
+    eos: int,
+    prefixes: Sequence[Sequence[int]] | None = None,
+    banned: Sequence[Sequence[int]] = (),
+    source_mask: Tensor | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[list[Hypothesis]]:
+    """For each of B sentences its hypotheses, best first (samples: as drawn); fewer than asked for, or none, if the
+    rules leave no more.
+
+    A sequence ends with `eos`, or is cut after `options.max_length` steps: these outcomes exclude each other and
+    together have probability 1. Log-probabilities stay the generator's own; what the rules forbid is passed over, not
+    shared out, but in sampling. Each sentence gets what it would get alone. Which of two equally probable tokens a
+    greedy or beam search takes is not defined. No gradients.
+
+    Args:
+        state: a tree of tensors with B rows. memory: another, or None.
+        first: (B,) int64, what the first step reads: usually <bos>.
+        prefixes: for each sentence the tokens it begins with; they count in length and log-probability.
+        banned: token sequences that may not occur; the last token of one may be `eos`.
+        source_mask: (B, S), True = real, for the coverage penalty.
+        seeds: for each sentence the seed of its samples.
+    Raises:
+        UseError: the options have faults, or do not fit the other arguments.
+        ShapeError: a state, memory or step result with a wrong number of rows.
+    """
+    faults = options.faults()
+    if faults:
+        raise UseError("\n".join(f"search: {message}" for _, message in faults))
+    if not all(banned):
+        raise UseError("search: a banned sequence is empty; leave it out")
+    if (seeds is not None) != (options.method == "sampling"):
+        raise UseError(f"search: seeds are for sampling, one a sentence, and method is {options.method}")
+    if seeds is not None and len(seeds) != len(first):
+        raise UseError(f"search: {len(seeds)} seeds for {len(first)} sentences; give one each")
+    check_rows(state, len(first), "state")
+    check_rows(memory, len(first), "memory")
+    rules = Rules(eos, options.min_length, options.no_repeat, tuple(map(tuple, banned)))
+    prefix = prefix_table(prefixes, first, eos, options.max_length)
+    if not len(first):
+        return []
+    if options.method == "beam":
+        arguments = (generator, state, memory, first, options)
+        return beam_search(*arguments, rules=rules, prefix=prefix, source_mask=source_mask)
+    return walk(generator, state, memory, first, options, rules=rules, prefix=prefix, seeds=seeds)
