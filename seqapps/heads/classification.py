@@ -98,7 +98,7 @@ class Classification(Head):
         if len(self.labels) < 2:
             raise DataError(
                 f"split 'train': column {self.column!r} holds one label only, {self.labels[0]!r}; a classifier needs "
-                "two, is it the right column?"
+                "two; is it the right column, and does data.limit leave the others in?"
             )
 
     @property

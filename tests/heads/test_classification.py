@@ -137,7 +137,9 @@ def test_baselines_predict_every_text_with_a_probability_for_every_label():
 
 def test_one_label_is_nothing_to_learn():
     head, _, _, split = ready({**TRAIN, "label": ["good"] * 4}, {**TRAIN, "label": ["good"] * 4})
-    with pytest.raises(DataError, match="split 'train': column 'label' holds one label only, 'good'; a classifier"):
+    with pytest.raises(
+        DataError, match="split 'train': column 'label' holds one label only, 'good'; a classifier needs two; is"
+    ):
         head.check_training(split)
     head, _, _, split = ready()
     head.check_training(split)

