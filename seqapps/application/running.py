@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from seqapps.engine.assembly import OpenedData, freeze, open_data
 from seqapps.engine.checkpoint import load_model_tensors
 from seqapps.engine.fitting import Fit
 from seqapps.engine.machine import Arithmetic, components, resolve_arithmetic, resolve_device, versions
-from seqapps.engine.model import Model, build_model
+from seqapps.engine.model import Model, build_model, kernels_in_use
 from seqapps.engine.predictor import Predictor
 from seqapps.engine.progress import Console
 from seqapps.engine.run_folder import RunFolder
@@ -84,6 +85,7 @@ def run(
             _check_fingerprints(folder, data)
         model, notes = new_model(checked, data, arithmetic, places, start=not resuming)
         model.head.check_training(data.splits["train"])
+        cells = kernels_in_use(model)
         fit = new_fit(checked, data, model, arithmetic, folder)
         with _locked(folder):
             _check_free(folder, taken_is_fine=resume or overwrite)  # nobody else began while data was read
@@ -94,7 +96,9 @@ def run(
                 _note_changes(folder, checked, arithmetic)
             else:
                 folder.clear()
-                _write_beginning(folder, checked, data, model, arithmetic, notes, places)
+                _write_beginning(folder, checked, data, model, cells, arithmetic, notes, places)
+            for cell, number in Counter(cells.values()).items():
+                Console().say(f"{folder.path}: {cell}" + (f", {number} times" if number > 1 else ""))
             _train_and_report(checked, data, fit, arithmetic, folder)
     return folder
 
@@ -219,6 +223,7 @@ def _write_beginning(
     recipe: Recipe,
     data: OpenedData,
     model: Model,
+    cells: dict[str, str],
     arithmetic: Arithmetic,
     notes: list[str],
     places: Places,
@@ -232,6 +237,7 @@ def _write_beginning(
             **_surroundings(recipe, arithmetic),
             "components": components(_specs(recipe)),
             "kernels": recipe.training.kernels,
+            "cells": cells,
             "seed": recipe.training.seed,
             "fingerprints": data.fingerprints,
             "recognised": data.source.recognised,

@@ -13,7 +13,7 @@ from seqapps.cells.lengths import Lengths, reversed_sequences, without_padding
 from seqapps.errors import ComponentError, ShapeError
 from seqapps.registry import registry
 
-__all__ = ["Kernel", "kernels_named", "unroll", "unroll_steps"]
+__all__ = ["Kernel", "kernel_for", "kernels_named", "unroll", "unroll_steps"]
 
 
 class Kernel(Protocol):
@@ -77,7 +77,7 @@ def unroll(
     x = without_padding(x, lengths)
     if reverse:
         x = reversed_sequences(x, lengths)
-    kernel = _chosen(kernels, cell, x)
+    kernel = kernel_for(kernels, cell, x)
     outputs, last = (unroll_steps if kernel is None else kernel.unroll)(cell, x, state, lengths, final)
     outputs = without_padding(outputs, lengths)
     if reverse:
@@ -153,8 +153,11 @@ def _keep(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(real.view(-1, *[1] * (new.dim() - 1)), new, old)
 
 
-def _chosen(name: str, cell: Cell, x: Tensor) -> Kernel | None:
-    """The kernel to run `cell` with; None = step by step."""
+def kernel_for(name: str, cell: Cell, x: Tensor) -> Kernel | None:
+    """The kernel that runs a cell, begun, on x where `name` is asked for; None = step by step.
+
+    Raises ComponentError if a kernel that is named cannot run it, saying why.
+    """
     for kernel in kernels_named(name):
         reason = kernel.refuses(cell, x)
         if reason is None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
+from seqapps.cells import Cell
+from seqapps.cells.unroll import Kernel, kernel_for, kernels_named
 from seqapps.data.batch import Batch
 from seqapps.data.vocabulary import Vocabulary
+from seqapps.errors import ComponentError
 from seqapps.heads.head import Head, Loss
 from seqapps.modules.encoded import Encoded, FinalStates
 from seqapps.recipe import recipe as sections
+from seqapps.registry import registry
 
-__all__ = ["Model", "build_model", "part_sizes"]
+__all__ = ["Model", "build_model", "kernels_in_use", "part_sizes"]
 
 
 class Model(nn.Module):
@@ -48,6 +53,34 @@ def build_model(section: sections.Model, vocabularies: Mapping[str, Vocabulary],
         if hasattr(module, "kernels"):
             module.kernels = kernels  # type: ignore[assignment]
     return model
+
+
+def kernels_in_use(model: Model) -> dict[str, str]:
+    """How each recurrent cell will be run in training: its place in the model -> "LSTM by native".
+
+    Raises ComponentError naming the place where a kernel that the recipe asks for cannot run a cell.
+    """
+    used = {}
+    for place, cell in model.named_modules():
+        if not isinstance(cell, Cell):
+            continue
+        owners = [m for name, m in model.named_modules() if hasattr(m, "kernels") and place.startswith(f"{name}.")]
+        weight = cell.input_projection.weight
+        with torch.random.fork_rng(devices=[weight.device] if weight.is_cuda else []):
+            begun = cell.begin(1)
+        try:
+            kernel = kernel_for(
+                str(owners[-1].kernels) if owners else "reference", begun, weight.new_empty(1, 1, cell.input_size)
+            )
+        except ComponentError as error:
+            raise ComponentError(f"training.kernels, for {place}: {error}") from error
+        used[place] = f"{type(cell).__name__} by {_name_of(kernel)}"
+    return used
+
+
+def _name_of(kernel: Kernel | None) -> str:
+    named = (name for name in registry("kernels") if type(kernels_named(name)[0]) is type(kernel))
+    return "reference" if kernel is None else next(named)
 
 
 def part_sizes(model: Model) -> dict[str, int]:

@@ -113,6 +113,8 @@ class _Sequence(torch.autograd.Function):
                 else:
                     torch.addmm(bias, read_t, transposed, out=product)
                 step(t)
+        if rule.additive:
+            arrays["p"] = None  # r holds the sum: nothing reads p again
         ctx.rule, ctx.sizes, ctx.names = rule, (steps, batch, hidden), list(arrays)
         ctx.save_for_backward(read, weight, bias, mask, *arrays.values())
         return outputs, *(states[-1].clone() for states in history)  # a state carried on keeps no history alive

@@ -6,6 +6,7 @@ Tracing runs `cell.pointwise` once on small tensors and records torch's operatio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -96,10 +97,12 @@ def rule_of(cell: PointwiseCell) -> PointwiseRule:
     known = _RULES.setdefault(cell.input_projection, {})
     key = (type(cell), cell.training, tuple(getattr(cell, "zones", ())))
     if key not in known:
-        try:
-            known[key] = _trace(cell)
-        except NotPointwise as reason:
-            known[key] = reason
+        # A thread of its own knows nothing of the caller's autocast, inference mode or hooks on saved tensors.
+        with ThreadPoolExecutor(1) as apart:
+            try:
+                known[key] = apart.submit(_trace, cell).result()
+            except NotPointwise as reason:
+                known[key] = reason
     found = known[key]
     if isinstance(found, NotPointwise):
         raise found

@@ -61,3 +61,10 @@ def test_missing_files_are_told_without_reading_anything(folder):
     Path("dev.txt").unlink()
     (line,) = missing_data(recipe, folder, None)
     assert line.startswith("dev.txt: no such file")
+
+
+def test_a_plan_measures_a_generated_kernel_too(folder):
+    settings = ["model.encoder.cell={type: lstm, peephole: diagonal}", "training.kernels=compiled"]
+    compiled = seqapps.plan("tiny.yaml", settings=settings)["memory"]["largest_batch"]
+    steps = seqapps.plan("tiny.yaml", settings=[*settings[:1], "training.kernels=reference"])["memory"]["largest_batch"]
+    assert 0 < compiled < steps

@@ -254,6 +254,22 @@ COMMAND = [sys.executable, "-m", "seqapps", "run", "tiny.yaml", "--set", "traini
 SCHEDULE = ["--set", "training.schedule={type: plateau, decay: 0.5, patience: 1}", "--set", "training.save_every=0.01"]
 
 
+def test_a_run_records_how_its_cells_are_run(folder, capsys):
+    run = seqapps.run("tiny.yaml", settings=["training.epochs=1", "model.encoder.cell={type: lstm, peephole: full}"])
+    cells = run.read_json("environment.json")["cells"]
+    assert cells["encoder.layers.0.0"] == "LSTM by reference"
+    assert cells["embedder.characters.encoder.layers.0.0"] == "LSTM by native"
+    assert "runs/tiny: LSTM by native, 2 times" in capsys.readouterr().err
+
+
+def test_a_kernel_that_cannot_run_a_cell_is_told_before_anything_is_written(folder):
+    with pytest.raises(
+        UseError, match=r"training.kernels, for embedder\.characters\..*layers.0.0: kernel 'scan' cannot run LSTM: it is"
+    ):
+        seqapps.run("tiny.yaml", settings=["model.encoder.cell=lstm", "training.kernels=scan"])
+    assert not Path("runs").exists()
+
+
 # A cell that runs by a generated kernel, and everything that is drawn within the recurrence.
 DRAWN = [
     "model.encoder={type: recurrent, cell: {type: lstm, peephole: diagonal}, hidden_size: 8, bidirectional: true, "

@@ -164,3 +164,19 @@ def test_what_changes_nothing_is_not_written(operation, operands, expected):
     build = Builder()
     assert build(operation, *operands) == expected
     assert build.statements == []
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        lambda: torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t),
+        torch.inference_mode,
+        torch.no_grad,
+        lambda: torch.autocast("cpu", torch.bfloat16),
+    ],
+)
+def test_tracing_knows_nothing_of_what_is_going_on_around_it(surroundings):
+    expected = rule_of(LSTM(3, 4))
+    with surroundings():
+        rule = rule_of(LSTM(3, 4))
+    assert (rule.forward, rule.backward) == (expected.forward, expected.backward)
