@@ -190,7 +190,9 @@ def test_a_narrow_beam_is_the_slow_one(penalty, fields, rules, width):
 
 
 @pytest.mark.parametrize("rules", [{}, {"no_repeat": 2}, {"min_length": 4, "length_penalty": "gnmt"}])
-@pytest.mark.parametrize("width", [{"beam": 2, "groups": 2}, {"beam": 6, "groups": 3, "n_best": 5}])
+@pytest.mark.parametrize(
+    "width", [{"beam": 2, "groups": 2}, {"beam": 6, "groups": 3, "n_best": 5}, {"beam": 10, "groups": 2, "n_best": 8}]
+)
 @pytest.mark.parametrize("diversity", [0.0, 0.7, 5.0])
 def test_a_diverse_beam_is_the_slow_one(rules, width, diversity):
     generator = History(seed=2, sharpness=1.0)

@@ -77,7 +77,7 @@ def beam_search(
         check_rows((log_probs, state), len(last), "a step's result")
         if log_probs.shape[-1] < 2:
             raise ShapeError(f"search: {log_probs.shape[-1]} tokens to choose from, expected 2 or more")
-        log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).view(len(beam.sentence), k, -1)
+        log_probs = log_probs.view(len(beam.sentence), k, -1)  # single precision at least from the sum below on
         if beam.covered.shape[-1]:
             beam = beam._replace(covered=beam.covered + _fitting(attention, beam.covered))
         allowed = constrained(log_probs, beam.tokens, beam.prefix, rules)
