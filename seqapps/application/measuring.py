@@ -90,7 +90,7 @@ def _recipe_for_file(recipe: Recipe, file: Path, recognised: Mapping[str, str]) 
         raise DataError(f"{file}: no such file")
     source = recipe.data.source
     path = str(file.resolve())
-    if "test" in source.fields:
+    if "test" in source.fields and not isinstance(source.fields["test"], int):  # a number of sequences is no file
         fields = {**source.fields, "train": None, "validation": None, "test": path}
         if source.fields.get("scheme") == "auto" and len(set(recognised.values())) == 1:
             fields |= {"scheme": next(iter(recognised.values())), "span_columns": list(recognised)}

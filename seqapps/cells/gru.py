@@ -59,7 +59,6 @@ class GRU(PointwiseCell):
     ):
         self.reset, self.update_gate, self.layer_norm = reset, update_gate, layer_norm
         self.keep_gates, self.write_gates = ((1,), ()) if update_gate == "keep" else ((), (1,))
-        self.plain = reset == "after" and update_gate == "keep" and not layer_norm  # is it exactly torch's?
         self.elementwise = reset == "after" and not layer_norm
         super().__init__(input_size, hidden_size, bias=bias)
         gates = 2 * hidden_size
@@ -83,6 +82,11 @@ class GRU(PointwiseCell):
 
     def project(self, x: Tensor) -> Tensor:
         return normalized_projection(self, self.input_norm, x) if self.layer_norm else super().project(x)
+
+    @property
+    def plain(self) -> bool:
+        """Is it exactly torch's?"""
+        return self.reset == "after" and self.update_gate == "keep" and not self.layer_norm
 
     def pointwise(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         (h,) = state

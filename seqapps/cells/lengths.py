@@ -36,7 +36,11 @@ class Lengths:
     """
 
     def __init__(self, values: Tensor, steps: int, device: torch.device | str = "cpu"):
-        self.values, self.steps, self.device = values.cpu(), steps, torch.device(device)
+        values = torch.as_tensor(values)
+        if values.dim() != 1 or values.is_floating_point() or values.dtype == torch.bool:
+            raise ShapeError(f"lengths are {values.dtype} {tuple(values.shape)}, expected integers (B,)")
+        self.values = values.to("cpu", torch.int64).contiguous()
+        self.steps, self.device = steps, torch.device(device)
         wrong = torch.nonzero((self.values < 1) | (self.values > steps))
         if len(wrong):
             b = int(wrong[0])
@@ -47,8 +51,12 @@ class Lengths:
 
     @classmethod
     def of(cls, lengths: Tensor | Lengths, steps: int, device: torch.device | str) -> Lengths:
-        """`lengths` itself if it is one already."""
-        return lengths if isinstance(lengths, Lengths) else cls(lengths, steps, device)
+        """`lengths` itself if it is one already. Raises ShapeError if it was made for another number of steps."""
+        if not isinstance(lengths, Lengths):
+            return cls(lengths, steps, device)
+        if lengths.steps != steps:
+            raise ShapeError(f"lengths were made for {lengths.steps} steps, x has {steps}; make them from (B,) numbers")
+        return lengths
 
     def __len__(self) -> int:
         return len(self.values)

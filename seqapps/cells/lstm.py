@@ -81,7 +81,6 @@ class LSTM(PointwiseCell):
         self.gates = 3 if coupled else 4
         self.gate_names = ("forget", "output") if coupled else ("input", "forget", "output")
         self.keep_gates, self.write_gates = ((0,), ()) if coupled else ((1,), (0,))
-        self.plain = peephole == "none" and not coupled and not layer_norm and projection is None  # torch's?
         self.elementwise = peephole != "full" and not layer_norm and projection is None
         super().__init__(input_size, hidden_size, bias=bias)
         shape = {"none": None, "diagonal": (hidden_size,), "full": (hidden_size, hidden_size)}[peephole]
@@ -111,6 +110,11 @@ class LSTM(PointwiseCell):
         start_norms(self)
         if self.input_projection.bias is not None:
             self.set_memory_bias(1.0)
+
+    @property
+    def plain(self) -> bool:
+        """Is it exactly torch's?"""
+        return self.peephole == "none" and not self.coupled and not self.layer_norm and self.projection is None
 
     def recurrent_names(self) -> tuple[str, ...]:
         """U; not P, which multiplies no old state."""

@@ -20,7 +20,7 @@ from seqapps.errors import ComponentError
 if TYPE_CHECKING:
     from seqapps.cells.cell import Cell, State
 
-__all__ = ["NO_REGULARIZERS", "DrawnLinear", "Regularizers", "check_regularizers", "drawn"]
+__all__ = ["NO_REGULARIZERS", "DrawnLinear", "Regularizers", "check_regularizers", "drawn", "is_plain_linear"]
 
 
 class Regularizers(NamedTuple):
@@ -68,6 +68,12 @@ class DrawnLinear(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """(B, in) -> (B, out)."""
         return F.linear(h if self.mask is None else h * self.mask, self.weight, self.bias)
+
+
+def is_plain_linear(module: nn.Module) -> bool:
+    """Is its product weight, bias and mask alone? Adapters and hooks (pruning) compute something else."""
+    hooks = module._forward_hooks or module._forward_pre_hooks
+    return not hooks and type(module).forward in (nn.Linear.forward, DrawnLinear.forward)
 
 
 def check_regularizers(cell: Cell) -> None:

@@ -41,8 +41,12 @@ class RNN(PointwiseCell):
         bias: bool = True,
     ):
         self.nonlinearity = nonlinearity
-        self.plain = nonlinearity != "sigmoid"  # is it exactly torch's?
         super().__init__(input_size, hidden_size, bias=bias)
+
+    @property
+    def plain(self) -> bool:
+        """Is it exactly torch's?"""
+        return self.nonlinearity in ("tanh", "relu")
 
     def pointwise(self, projected: Tensor, recurrent: Tensor, state: State) -> tuple[Tensor, State]:
         h = ACTIVATIONS[self.nonlinearity](projected + recurrent)

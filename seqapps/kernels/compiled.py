@@ -22,7 +22,7 @@ from seqapps.cells.cell import Cell, LinearCell, PointwiseCell, State
 from seqapps.cells.lengths import Lengths
 from seqapps.kernels.c_library import compiler, load
 from seqapps.kernels.c_text import backward_arrays, c_source, forward_arrays
-from seqapps.kernels.rule import NotPointwise, PointwiseRule, operands_of, rule_of
+from seqapps.kernels.rule import NotPointwise, PointwiseRule, check_first_derivative, operands_of, rule_of
 
 __all__ = ["Compiled"]
 
@@ -120,9 +120,9 @@ class _Sequence(torch.autograd.Function):
         return outputs, *(states[-1].clone() for states in history)  # a state carried on keeps no history alive
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, gy: Tensor, *final: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gy: Tensor, *final: Tensor) -> tuple[Any, ...]:
+        check_first_derivative()
         rule, (steps, batch, hidden) = ctx.rule, ctx.sizes
         read, weight, bias, mask, *rest = ctx.saved_tensors
         arrays = dict(zip(ctx.names, rest, strict=True))

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from seqapps.cells.cell import Cell, PointwiseCell, State
 from seqapps.cells.lengths import Lengths
 from seqapps.cells.regularizers import DrawnLinear
-from seqapps.kernels.rule import NotPointwise, PointwiseRule, operands_of, rule_of
+from seqapps.kernels.rule import NotPointwise, PointwiseRule, check_first_derivative, operands_of, rule_of
 from seqapps.kernels.triton_text import triton_source
 
 __all__ = ["BLOCK", "ROWS", "Layout", "Triton", "generated", "layout_of"]
@@ -211,8 +211,8 @@ class _Sequence(torch.autograd.Function):
         return run.outputs(arrays), *(arrays[f"s{k}"][-1].clone() for k in range(setting.rule.states))
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gy: Tensor, *final: Tensor) -> tuple[Any, ...]:
+        check_first_derivative()
         run, rule = ctx.run, ctx.run.setting.rule
         arrays = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
         with torch.autocast(gy.device.type, enabled=False), torch.cuda.device_of(gy):

@@ -17,6 +17,7 @@ from seqapps.cells.cell import Cell, PointwiseCell, State
 from seqapps.cells.gru import GRU
 from seqapps.cells.lengths import Lengths, Segment
 from seqapps.cells.lstm import LSTM
+from seqapps.cells.regularizers import is_plain_linear
 from seqapps.cells.rnn import RNN
 
 __all__ = ["Native"]
@@ -31,8 +32,10 @@ class Native:
 
     def refuses(self, cell: Cell, x: Tensor) -> str | None:
         """Only exactly these classes, with the options that torch has: a subclass may compute something else."""
-        if type(cell) not in (LSTM, GRU, RNN) or not cell.plain:
+        if not isinstance(cell, (LSTM, GRU, RNN)) or type(cell) not in (LSTM, GRU, RNN) or not cell.plain:
             return "torch has fused layers for the plain LSTM, GRU and RNN only"
+        if not (is_plain_linear(cell.recurrent) and is_plain_linear(cell.input_projection)):
+            return "one of its products is no plain linear module"
         if getattr(cell.recurrent, "mask", None) is not None:
             return "torch's fused layers have no recurrent dropout; weight_drop stays on them"
         return None

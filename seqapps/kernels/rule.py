@@ -5,6 +5,8 @@ Tracing runs `cell.pointwise` once on small tensors and records torch's operatio
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,11 +19,12 @@ from torch.func import functional_call, vjp
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from seqapps.cells.cell import PointwiseCell
-from seqapps.cells.regularizers import Regularizers
+from seqapps.cells.regularizers import Regularizers, is_plain_linear
+from seqapps.errors import ComponentError
 from seqapps.kernels.graph import NotPointwise, Reader
 from seqapps.kernels.program import Program
 
-__all__ = ["Channels", "NotPointwise", "Operands", "PointwiseRule", "operands_of", "rule_of"]
+__all__ = ["Channels", "NotPointwise", "Operands", "PointwiseRule", "check_first_derivative", "operands_of", "rule_of"]
 
 
 class Channels(NamedTuple):
@@ -76,6 +79,12 @@ class Operands(NamedTuple):
     channels: Tensor | None
 
 
+def check_first_derivative() -> None:
+    """Called in a backward pass. ComponentError where it is itself to be differentiated."""
+    if torch.is_grad_enabled():
+        raise ComponentError("generated kernels have no second derivative; use 'kernels: reference'")
+
+
 def operands_of(cell: PointwiseCell, rule: PointwiseRule) -> Operands:
     """What `cell`, begun or not, computes with."""
     values, dtype = _values(cell), cell.input_projection.weight.dtype
@@ -90,23 +99,68 @@ def operands_of(cell: PointwiseCell, rule: PointwiseRule) -> Operands:
 _RULES: WeakKeyDictionary[nn.Module, dict[Any, PointwiseRule | NotPointwise]] = WeakKeyDictionary()
 
 
+_MISSING = threading.Lock()  # one rule is traced at a time
+_MOST = 16  # rules of one cell that are kept: an attribute may be another number at every step
+
+
 def rule_of(cell: PointwiseCell) -> PointwiseRule:
-    """The rule of a cell, traced once. Raises NotPointwise."""
-    # The input projection is shared by all shallow copies of a cell. What a class computes may depend on its mode, and
-    # zoneout's expected values on its probabilities.
+    """The rule of a cell, traced once for each mode and setting of its attributes. Raises NotPointwise."""
+    # The input projection is shared by all shallow copies of a cell.
     known = _RULES.setdefault(cell.input_projection, {})
-    key = (type(cell), cell.training, tuple(getattr(cell, "zones", ())))
-    if key not in known:
+    products = ("input_projection", "recurrent")
+    key = (type(cell), *(_setting(m) for name, m in cell.named_modules() if not name.startswith(products)))
+    found = known.get(key)
+    if found is None:
         # A thread of its own knows nothing of the caller's autocast, inference mode or hooks on saved tensors.
-        with ThreadPoolExecutor(1) as apart:
-            try:
-                known[key] = apart.submit(_trace, cell).result()
-            except NotPointwise as reason:
-                known[key] = reason
-    found = known[key]
+        with _MISSING, ThreadPoolExecutor(1) as apart:
+            found = apart.submit(_traced, cell).result()
+            if len(known) >= _MOST:
+                known.clear()
+            known[key] = found
     if isinstance(found, NotPointwise):
         raise found
     return found
+
+
+def _setting(module: nn.Module) -> tuple[Any, ...]:
+    """All of a module that a rule may read beside tensors: numbers, words, its mode."""
+    read = {name: value for name, value in vars(module).items() if not name.startswith("_") and name != "regularizers"}
+    return tuple((name, _plain(value)) for name, value in read.items())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_plain, value))
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return None if isinstance(value, Tensor) else id(value)
+
+
+def _apart(module: nn.Module) -> Any:
+    """A copy that shares tensors and nothing else: whatever tracing does to it, others may be using the module."""
+    new = copy.copy(module)
+    new._parameters, new._buffers = dict(module._parameters), dict(module._buffers)
+    new._modules = {name: None if child is None else _apart(child) for name, child in module._modules.items()}
+    return new
+
+
+def _traced(cell: PointwiseCell) -> PointwiseRule | NotPointwise:
+    """The rule, or why there is none."""
+    weight, own = cell.input_projection.weight, _apart(cell)
+    before = dict(vars(own))
+    try:
+        # Zoneout draws while projecting, a rule may draw as well: a draw more would put a resumed run off its course.
+        with torch.random.fork_rng(devices=[weight.device] if weight.is_cuda else []):
+            rule = _trace(own)
+    except NotPointwise as reason:
+        return reason
+    except Exception as error:
+        line = (str(error).splitlines() or [""])[0]
+        return NotPointwise(f"its rule cannot be traced ({type(error).__name__}: {line})")
+    after = vars(own)
+    if before.keys() != after.keys() or any(after[name] is not value for name, value in before.items()):
+        return NotPointwise("its rule changes the cell")
+    return rule
 
 
 class _Rule(nn.Module):
@@ -125,13 +179,14 @@ def _trace(cell: PointwiseCell) -> PointwiseRule:
     owner = next(c for c in type(cell).__mro__ if "step" in vars(c))
     if owner.__module__ not in (PointwiseCell.__module__, Regularizers.__module__):
         raise NotPointwise("it writes its own step; write pointwise alone")
+    if cell.has_recurrent and not is_plain_linear(cell.recurrent):
+        raise NotPointwise(f"its recurrent product is a {type(cell.recurrent).__name__}, not a plain linear module")
     size = cell.hidden_size
     widths = [state.size(-1) for state in cell.initial_state(1)]
     if widths != [size] * cell.states:
         raise NotPointwise(f"its states have {widths} channels, not hidden_size each")
-    # Zoneout draws while projecting: a draw more would put a resumed run off its course.
     weight = cell.input_projection.weight
-    with torch.no_grad(), torch.random.fork_rng(devices=[weight.device] if weight.is_cuda else []):
+    with torch.no_grad():
         projected = cell.project(weight.new_zeros(1, cell.input_size)).size(-1) // size
     recurrent = cell.recurrent.weight.size(0) // size if cell.has_recurrent else 0
     channels = tuple(_channels(cell))
@@ -152,18 +207,11 @@ def _trace(cell: PointwiseCell) -> PointwiseRule:
     gradients = blocks(cell.states + 1, rows, size)
     names = [f"{letter}{i}" for letter, n in zip("prsq", counts, strict=True) for i in range(n)]
     upstream = [f"g{i}" for i in range(cell.states + 1)]
-    try:
-        expected = call(*inputs)
-        if any(y.shape != (rows, size) for y in expected):
-            raise NotPointwise(f"its rule gives {[*(tuple(y.shape) for y in expected)]}, not (batch, hidden_size) each")
-        pulled = backward(*inputs, *gradients)
-        graphs = make_fx(call)(*inputs), make_fx(backward)(*inputs, *gradients)
-    except NotPointwise:
-        raise
-    except Exception as error:
-        raise NotPointwise(
-            f"its rule cannot be traced ({type(error).__name__}: {str(error).splitlines()[0]})"
-        ) from error
+    expected = call(*inputs)
+    if any(y.shape != (rows, size) for y in expected):
+        raise NotPointwise(f"its rule gives {[*(tuple(y.shape) for y in expected)]}, not (batch, hidden_size) each")
+    pulled = backward(*inputs, *gradients)
+    graphs = make_fx(call)(*inputs), make_fx(backward)(*inputs, *gradients)
     programs = (
         Reader(graphs[0].graph, rows, size).program(names),
         Reader(graphs[1].graph, rows, size).program([*names, *upstream]),

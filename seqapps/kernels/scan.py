@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seqapps.cells.cell import Cell, LinearCell, State
 from seqapps.cells.lengths import Lengths
+from seqapps.kernels.rule import check_first_derivative
 
 __all__ = ["Scan", "associative_scan", "sequential_scan"]
 
@@ -38,9 +39,11 @@ class Scan:
         assert isinstance(cell, LinearCell)
         projected = cell.project(x)
         a, b = cell.coefficients(projected)
+        if not lengths.equal:  # an ended sequence keeps its state, and what stands on padding cannot grow
+            a, b = torch.where(lengths.padding, 1.0, a), torch.where(lengths.padding, 0.0, b)
         states = _Recurrence.apply(a, b, state[0])
         outputs = cell.readout(projected, states)
-        return outputs, (states.flatten(0, 1).index_select(0, lengths.last),) if final else None
+        return outputs, (states[-1],) if final else None
 
 
 class _Recurrence(torch.autograd.Function):
@@ -54,8 +57,8 @@ class _Recurrence(torch.autograd.Function):
         return states
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        check_first_derivative()
         a, states, initial = ctx.saved_tensors
         total = _scan_back(a, gradient)
         before = torch.cat([initial[None].to(states.dtype), states[:-1]])

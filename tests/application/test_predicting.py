@@ -3,6 +3,7 @@
 import io
 import json
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -245,3 +246,21 @@ def test_a_file_is_read_in_the_scheme_of_the_training_data(folder):
         evaluate(run.path, file="bad.txt")
     (folder / "short.txt").write_text("a B-X\nb B-X\n\n")
     assert evaluate(run.path, file="short.txt")["metrics"]["f1"]["count"] == 2
+
+
+def test_a_run_on_data_made_by_rule_is_measured_on_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = """\
+data: {source: {type: lookahead, train: 50, validation: 10, test: 10}, batching: {sentences: 16}}
+model:
+  embedder: {type: tokens, size: 8}
+  encoder: {type: recurrent, cell: lstm, hidden_size: 8, bidirectional: true}
+  head: {type: tagging, column: labels}
+training: {optimizer: {type: adam, lr: 0.01}, epochs: 1}
+"""
+    Path("made.yaml").write_text(text, encoding="utf8")
+    run = seqapps.run("made.yaml")
+    record = json.loads((run.path / "predictions.jsonl").read_text(encoding="utf8").splitlines()[0])
+    line = {"tokens": record["tokens"], "labels": ["O"] * len(record["tokens"])}
+    Path("more.jsonl").write_text(json.dumps(line) + "\n", encoding="utf8")
+    assert evaluate(run.path, file="more.jsonl")["split"] == "more.jsonl"

@@ -264,7 +264,8 @@ def test_a_run_records_how_its_cells_are_run(folder, capsys):
 
 def test_a_kernel_that_cannot_run_a_cell_is_told_before_anything_is_written(folder):
     with pytest.raises(
-        UseError, match=r"training.kernels, for embedder\.characters\..*layers.0.0: kernel 'scan' cannot run LSTM: it is"
+        UseError,
+        match=r"training.kernels, for embedder\.characters\..*layers.0.0: kernel 'scan' cannot run LSTM: it is",
     ):
         seqapps.run("tiny.yaml", settings=["model.encoder.cell=lstm", "training.kernels=scan"])
     assert not Path("runs").exists()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqapps.cells import GRU, LSTM, RNN, PointwiseCell, unroll
+from seqapps.cells import GRU, LSTM, RNN, Lengths, PointwiseCell, unroll
 from seqapps.cells.unroll import kernels_named
 from seqapps.errors import ComponentError, ShapeError
 from seqapps.kernels.native import Native
@@ -226,3 +226,28 @@ def test_a_third_party_cell_of_a_dozen_lines_runs_both_ways():
         last = [0 if reverse else n - 1 for n in RAGGED.tolist()]
         for b, t in enumerate(last):
             assert torch.equal(outputs[t, b], final[b])
+
+
+@pytest.mark.parametrize("kernels", ["auto", "reference", "compiled"])
+def test_lengths_of_any_integer_type_and_layout_are_read_rightly(kernels):
+    cell, x = RNN(3, 4), torch.randn(6, 2, 3)
+    expected, (last,) = unroll(cell, x, None, torch.tensor([6, 2]), kernels=kernels)
+    for lengths in (torch.tensor([6, 2], dtype=torch.int32), torch.tensor([[6, 9], [2, 9]])[:, 0], [6, 2]):
+        outputs, (final,) = unroll(cell, x, None, lengths, kernels=kernels)
+        assert torch.equal(outputs, expected)
+        assert torch.equal(final, last)
+
+
+@pytest.mark.parametrize(
+    "lengths", [torch.tensor([6.0, 2.0]), torch.tensor([[6, 2]]), Lengths(torch.tensor([5, 2]), 5)]
+)
+def test_lengths_that_are_none_are_refused(lengths):
+    with pytest.raises(ShapeError, match=r"lengths (are|were made)"):
+        unroll(RNN(3, 4), torch.randn(6, 2, 3), None, lengths)
+
+
+def test_a_nonlinearity_that_is_changed_leaves_the_fused_layer():
+    cell, x = RNN(3, 4), torch.randn(6, 2, 3)
+    cell.nonlinearity = "sigmoid"
+    got, expected = (unroll(cell, x, None, torch.tensor([6, 2]), kernels=k)[0] for k in ("auto", "reference"))
+    assert torch.allclose(got, expected, atol=1e-6)

@@ -1,11 +1,14 @@
 """What tracing reads off a pointwise rule."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
 
-from seqapps.cells import GRU, LSTM, PointwiseCell
+from seqapps.cells import GRU, LSTM, PointwiseCell, unroll
 from seqapps.cells.regularizers import Regularizers
+from seqapps.errors import ComponentError
 from seqapps.kernels.program import Builder
 from seqapps.kernels.rule import NotPointwise, rule_of
 
@@ -180,3 +183,96 @@ def test_tracing_knows_nothing_of_what_is_going_on_around_it(surroundings):
     with surroundings():
         rule = rule_of(LSTM(3, 4))
     assert (rule.forward, rule.backward) == (expected.forward, expected.backward)
+
+
+class Scaled(PointwiseCell):
+    def __init__(self, input_size, hidden_size, /):
+        super().__init__(input_size, hidden_size)
+        self.alpha = 2.0
+        self.slope = nn.LeakyReLU(0.1)
+
+    def pointwise(self, projected, recurrent, state):
+        h = torch.tanh(self.slope(projected + recurrent) * self.alpha)
+        return h, (h,)
+
+
+def test_a_number_that_changes_is_another_rule():
+    cell, x = Scaled(3, 4), torch.randn(5, 2, 3)
+    lengths = torch.tensor([5, 3])
+    for change in (
+        lambda: None,
+        lambda: setattr(cell, "alpha", 0.5),
+        lambda: setattr(cell.slope, "negative_slope", 0.9),
+    ):
+        change()
+        got, expected = (unroll(cell, x, None, lengths, kernels=k)[0] for k in ("compiled", "reference"))
+        assert torch.allclose(got, expected, atol=1e-6)
+
+
+def test_threads_may_share_a_cell():
+    for _ in range(3):
+        cell, x = Scaled(3, 4), torch.randn(5, 2, 3)
+        cell.scale = nn.Parameter(torch.rand(4))
+        expected = unroll(cell, x, None, torch.tensor([5, 3]), kernels="reference")[0]
+        with ThreadPoolExecutor(4) as pool:
+            runs = [pool.submit(unroll, cell, x, None, torch.tensor([5, 3]), kernels="compiled") for _ in range(8)]
+            for run in runs:
+                assert torch.allclose(run.result()[0], expected, atol=1e-6)
+        assert isinstance(cell.scale, nn.Parameter)
+
+
+def test_a_rule_that_draws_leaves_the_generator_alone_while_it_is_traced():
+    cell = Rule(noise)
+    before = torch.get_rng_state()
+    with pytest.raises(NotPointwise, match="rand_like"):
+        rule_of(cell)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_rule_that_keeps_something_in_its_cell_is_refused_and_the_cell_is_as_it_was():
+    def remembering(self, p, r, state):
+        self.last = torch.tanh((p + r).chunk(2, -1)[0])
+        return self.last, (self.last,)
+
+    cell = Rule(remembering)
+    with pytest.raises(NotPointwise, match="its rule changes the cell"):
+        rule_of(cell)
+    assert not hasattr(cell, "last")
+
+
+def hard(self, p, r, state):
+    keep = ((p + r).chunk(2, -1)[0] > 0).to(p.dtype)
+    h = keep * state[0] + (1 - keep)
+    return h, (h,)
+
+
+def bounded(self, p, r, state):
+    h = torch.clamp(p.chunk(2, -1)[0], min=self.low)
+    return h, (h,)
+
+
+@pytest.mark.parametrize(("rule", "parameters"), [(hard, {}), (bounded, {"low": torch.zeros(4)})])
+def test_whatever_cannot_be_read_runs_by_steps(rule, parameters):
+    cell, x = Rule(rule, **parameters), torch.randn(5, 2, 3)
+    got, expected = (unroll(cell, x, None, torch.tensor([5, 3]), kernels=k)[0] for k in ("auto", "reference"))
+    assert torch.allclose(got, expected, atol=1e-6)
+
+
+class Adapted(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("make", [LSTM, GRU, Scaled])
+def test_a_product_of_ones_own_is_seen(make):
+    cell, x = make(3, 4), torch.randn(5, 2, 3)
+    cell.recurrent = Adapted(4, cell.gates * 4)
+    got, expected = (unroll(cell, x, None, torch.tensor([5, 3]), kernels=k)[0] for k in ("auto", "reference"))
+    assert torch.allclose(got, expected, atol=1e-6)
+
+
+def test_a_second_derivative_is_refused():
+    cell, x = Scaled(3, 4), torch.randn(5, 2, 3, requires_grad=True)
+    outputs, _ = unroll(cell, x, None, torch.tensor([5, 3]), kernels="compiled")
+    with pytest.raises(ComponentError, match="no second derivative; use 'kernels: reference'"):
+        torch.autograd.grad(outputs.sum(), x, create_graph=True)
