@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from seqapps.cells.cell import Cell, State
+from seqapps.cells.cell import Cell, PointwiseCell, State
 from seqapps.cells.lengths import Lengths, reversed_sequences, without_padding
 from seqapps.errors import ComponentError, ShapeError
 from seqapps.registry import registry
@@ -115,7 +116,12 @@ def _check_input(cell: Cell, x: Tensor, state: State | None, lengths: Lengths) -
 def _checked_step(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, State]:
     """A step of a cell whose author may have slipped: later steps then fit, too, without being looked at."""
     name, held = type(cell).__name__, _tensors(cell)
+    versions = [_version(s) for s in state]
     result = cell.step(projected, state)
+    if versions != [_version(s) for s in state]:
+        raise ComponentError(
+            f"{name}: step changes the old state in place; make a new tensor, h = a * h, not h.mul_(a)"
+        )
     kept = next((key for key, value in _tensors(cell).items() if held.get(key) is not value), None)
     if kept is not None:
         raise ComponentError(
@@ -140,6 +146,11 @@ def _checked_step(cell: Cell, projected: Tensor, state: State) -> tuple[Tensor, 
     return output, new
 
 
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written in place; what is made in inference mode does not count it."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
 def _shapes(state: State) -> list[tuple[int, ...]]:
     return [tuple(s.shape) for s in state]
 
@@ -158,13 +169,23 @@ def kernel_for(name: str, cell: Cell, x: Tensor) -> Kernel | None:
 
     Raises ComponentError if a kernel that is named cannot run it, saying why.
     """
+    reasons = []
     for kernel in kernels_named(name):
         reason = kernel.refuses(cell, x)
         if reason is None:
             return kernel
         if name != "auto":
             raise ComponentError(f"kernel {name!r} cannot run {type(cell).__name__}: {reason}; use auto or reference")
+        reasons.append(f"{type(kernel).__name__.lower()}: {reason}")
+    if reasons and isinstance(cell, PointwiseCell) and cell.elementwise:
+        _say_once(type(cell).__name__, "; ".join(reasons))
     return None
+
+
+@cache
+def _say_once(cell: str, reasons: str) -> None:
+    """That a cell whose author expects a generated kernel has none."""
+    logging.getLogger("seqapps").warning("%s runs step by step, which is slower: %s", cell, reasons)
 
 
 @cache

@@ -251,3 +251,15 @@ def test_a_nonlinearity_that_is_changed_leaves_the_fused_layer():
     cell.nonlinearity = "sigmoid"
     got, expected = (unroll(cell, x, None, torch.tensor([6, 2]), kernels=k)[0] for k in ("auto", "reference"))
     assert torch.allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernels", ["auto", "reference"])
+def test_a_state_changed_in_place_is_told(kernels):
+    class Overwriting(RNN):
+        def step(self, projected, state):
+            (h,) = state
+            h.mul_(0.5).add_(torch.tanh(projected + self.recurrent(h)))
+            return h, (h,)
+
+    with torch.no_grad(), pytest.raises(ComponentError, match="Overwriting: step changes the old state in place"):
+        unroll(Overwriting(3, 4), torch.randn(6, 2, 3), None, torch.tensor([6, 2]), kernels=kernels)

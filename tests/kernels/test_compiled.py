@@ -254,3 +254,15 @@ def test_what_is_not_a_number_stays_so(in_c):
     for a, b in zip((got, *final), (expected, sign, clamped), strict=True):
         assert torch.equal(a.isnan(), b.isnan())
         assert torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def test_auto_says_once_why_a_pointwise_rule_runs_by_steps(caplog):
+    class Unreadable(Sneaky):
+        pass
+
+    with caplog.at_level(logging.WARNING, "seqapps"):
+        for _ in range(2):
+            unroll(Unreadable(3, 4), torch.randn(2, 2, 3), None, torch.tensor([2, 1]))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Unreadable runs step by step, which is slower: native: ")
+    assert "compiled: its rule uses _softmax, which no kernel is generated for" in record.getMessage()
