@@ -16,13 +16,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqapps.cells import Cell, unroll
-from seqapps.cells.unroll import kernels_named
+from seqapps.cells.unroll import choose, kernel_name, kernels_named
 from seqapps.engine.machine import Arithmetic, resolve_arithmetic, resolve_device
 from seqapps.errors import UseError
 from seqapps.recipe.components import describe_spec
 from seqapps.recipe.recipe import Training
 from seqapps.recipe.spec import Spec
-from seqapps.registry import registry
 
 __all__ = ["SIZES", "Bench", "Clock", "Contestant", "Group", "Size", "bench_cells"]
 
@@ -265,17 +264,11 @@ class _Work:
 
 def _choose(contestant: Contestant, cell: Cell, x: Tensor) -> None:
     """Fill in which kernel runs the contestant, or why none does."""
-    contestant.runs = contestant.kernel
-    if contestant.kernel == "reference":
-        return
-    if contestant.kernel != "auto":
-        contestant.refused = kernels_named(contestant.kernel)[0].refuses(cell, x)
-        return
-    reasons = []
-    for name in sorted(registry("kernels").names(), key=lambda name: kernels_named(name)[0].rank):
-        reason = kernels_named(name)[0].refuses(cell, x)
-        if reason is None:
-            contestant.runs = name
-            return
-        reasons.append(f"{name}: {reason}")
-    contestant.runs, contestant.by_steps = "reference", "; ".join(reasons)
+    kernel, refused = choose(contestant.kernel, cell, x)
+    if kernel is not None:
+        contestant.runs = kernel_name(type(kernel))
+    elif contestant.kernel in ("auto", "reference"):
+        contestant.runs = "reference"
+        contestant.by_steps = "; ".join(f"{name}: {reason}" for name, reason in refused.items()) or None
+    else:
+        contestant.runs, contestant.refused = contestant.kernel, refused[contestant.kernel]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from seqapps.cells.lengths import Lengths, reversed_sequences, without_padding
 from seqapps.errors import ComponentError, ShapeError
 from seqapps.registry import registry
 
-__all__ = ["Kernel", "kernel_for", "kernels_named", "unroll", "unroll_steps"]
+__all__ = ["Choice", "Kernel", "choose", "kernel_for", "kernel_name", "kernels_named", "unroll", "unroll_steps"]
 
 
 class Kernel(Protocol):
@@ -164,22 +164,49 @@ def _keep(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(real.view(-1, *[1] * (new.dim() - 1)), new, old)
 
 
+class Choice(NamedTuple):
+    """Which kernel runs a cell.
+
+    Attributes:
+        kernel: None = step by step.
+        refused: why kernels that come before it in order do not, by their names.
+    """
+
+    kernel: Kernel | None
+    refused: dict[str, str]
+
+
+def choose(name: str, cell: Cell, x: Tensor) -> Choice:
+    """The first kernel of `kernels_named(name)` that can run a cell, begun, on x."""
+    refused: dict[str, str] = {}
+    for kernel in kernels_named(name):
+        reason = kernel.refuses(cell, x)
+        if reason is None:
+            return Choice(kernel, refused)
+        refused[kernel_name(type(kernel))] = reason
+    return Choice(None, refused)
+
+
 def kernel_for(name: str, cell: Cell, x: Tensor) -> Kernel | None:
     """The kernel that runs a cell, begun, on x where `name` is asked for; None = step by step.
 
     Raises ComponentError if a kernel that is named cannot run it, saying why.
     """
-    reasons = []
-    for kernel in kernels_named(name):
-        reason = kernel.refuses(cell, x)
-        if reason is None:
-            return kernel
+    kernel, refused = choose(name, cell, x)
+    if kernel is None and refused:
         if name != "auto":
+            (reason,) = refused.values()
             raise ComponentError(f"kernel {name!r} cannot run {type(cell).__name__}: {reason}; use auto or reference")
-        reasons.append(f"{type(kernel).__name__.lower()}: {reason}")
-    if reasons and isinstance(cell, PointwiseCell) and cell.elementwise:
-        _say_once(type(cell).__name__, "; ".join(reasons))
-    return None
+        if isinstance(cell, PointwiseCell) and cell.elementwise:
+            _say_once(type(cell).__name__, "; ".join(f"{other}: {reason}" for other, reason in refused.items()))
+    return kernel
+
+
+@cache
+def kernel_name(kind: type[Kernel]) -> str:
+    """What a class of kernels is registered as."""
+    known = registry("kernels")
+    return next((name for name in known.names() if known.load(name) is kind), kind.__name__)
 
 
 @cache

@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from seqapps.cells import Cell
-from seqapps.cells.unroll import Kernel, kernel_for, kernels_named
+from seqapps.cells.unroll import kernel_for, kernel_name
 from seqapps.data.batch import Batch
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.errors import ComponentError
 from seqapps.heads.head import Head, Loss
 from seqapps.modules.encoded import Encoded, FinalStates
 from seqapps.recipe import recipe as sections
-from seqapps.registry import registry
 
 __all__ = ["Model", "build_model", "kernels_in_use", "part_sizes"]
 
@@ -74,13 +73,8 @@ def kernels_in_use(model: Model) -> dict[str, str]:
             )
         except ComponentError as error:
             raise ComponentError(f"training.kernels, for {place}: {error}") from error
-        used[place] = f"{type(cell).__name__} by {_name_of(kernel)}"
+        used[place] = f"{type(cell).__name__} by {'reference' if kernel is None else kernel_name(type(kernel))}"
     return used
-
-
-def _name_of(kernel: Kernel | None) -> str:
-    named = (name for name in registry("kernels") if type(kernels_named(name)[0]) is type(kernel))
-    return "reference" if kernel is None else next(named)
 
 
 def part_sizes(model: Model) -> dict[str, int]:

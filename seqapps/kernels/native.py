@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from seqapps.cells.cell import Cell, PointwiseCell, State
 from seqapps.cells.gru import GRU
-from seqapps.cells.lengths import Lengths, Segment
+from seqapps.cells.lengths import Lengths
 from seqapps.cells.lstm import LSTM
 from seqapps.cells.regularizers import is_plain_linear
 from seqapps.cells.rnn import RNN
@@ -32,7 +32,7 @@ class Native:
 
     def refuses(self, cell: Cell, x: Tensor) -> str | None:
         """Only exactly these classes, with the options that torch has: a subclass may compute something else."""
-        if not isinstance(cell, (LSTM, GRU, RNN)) or type(cell) not in (LSTM, GRU, RNN) or not cell.plain:
+        if not isinstance(cell, PointwiseCell) or type(cell) not in (LSTM, GRU, RNN) or not cell.plain:
             return "torch has fused layers for the plain LSTM, GRU and RNN only"
         if not (is_plain_linear(cell.recurrent) and is_plain_linear(cell.input_projection)):
             return "one of its products is no plain linear module"
@@ -48,9 +48,8 @@ class Native:
         if isinstance(cell, LSTM) and final and not lengths.equal:
             x = torch.cat([x, lengths.padding.to(x.dtype)], -1)
             weights = [torch.cat([weights[0], _padding_column(cell, weights[0])], -1), *weights[1:]]
-        segments = lengths.segments if x.device.type == "cpu" else lengths.segments[:1]
-        if len(segments) > 1:
-            outputs, last = _in_segments(cell, weights, x, state, lengths, segments)
+        if x.device.type == "cpu" and len(lengths.segments) > 1:
+            outputs, last = _in_segments(cell, weights, x, state, lengths)
         else:
             outputs, last = _fused(cell, weights, x, state)
         if not final:
@@ -74,14 +73,12 @@ def _fused(cell: Cell, weights: list[Tensor], x: Tensor, state: State) -> tuple[
     return outputs, (h[0],)
 
 
-def _in_segments(
-    cell: Cell, weights: list[Tensor], x: Tensor, state: State, lengths: Lengths, segments: list[Segment]
-) -> tuple[Tensor, State]:
+def _in_segments(cell: Cell, weights: list[Tensor], x: Tensor, state: State, lengths: Lengths) -> tuple[Tensor, State]:
     """`_fused` piece by piece in time, each on the sequences that have not ended before it."""
     x = x.index_select(1, lengths.order)
     state = tuple(s.index_select(0, lengths.order) for s in state)
     outputs, ended = [], []
-    for start, stop, rows in segments:
+    for start, stop, rows in lengths.segments:
         ended.append([s[rows:] for s in state])
         piece, state = _fused(cell, weights, x[start:stop, :rows], tuple(s[:rows] for s in state))
         outputs.append(F.pad(piece, (0, 0, 0, len(lengths) - rows)))

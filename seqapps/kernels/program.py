@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["OPERATIONS", "Builder", "Operand", "Program", "Statement"]
+__all__ = ["ALIKE", "OPERATIONS", "Builder", "Operand", "Program", "Statement"]
 
 Operand: TypeAlias = "str | float"  # the name of a value, or a constant
 
@@ -46,6 +46,32 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "where": torch.where,
 }
 COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not"})  # their results are truth values
+
+
+# What the languages that kernels are generated in write alike.
+ALIKE = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "neg": "-{0}",
+    "sign": "sign({0})",
+    "exp": "exponential({0})",
+    "log": "logarithm({0})",
+    "log1p": "logarithm1p({0})",
+    "sigmoid": "sigmoid({0})",
+    "tanh": "tangent({0})",
+    "maximum": "larger({0}, {1})",
+    "minimum": "smaller({0}, {1})",
+    "gt": "{0} > {1}",
+    "ge": "{0} >= {1}",
+    "lt": "{0} < {1}",
+    "le": "{0} <= {1}",
+    "eq": "{0} == {1}",
+    "ne": "{0} != {1}",
+    "and": "{0} & {1}",
+    "or": "{0} | {1}",
+}
 
 
 class Statement(NamedTuple):

@@ -10,35 +10,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seqapps.kernels.program import COMPARISONS, Builder, Operand, Program
+from seqapps.kernels.program import ALIKE, COMPARISONS, Builder, Operand, Program
 from seqapps.kernels.rule import PointwiseRule
 
 __all__ = ["triton_source"]
 
 _TEXT = {
-    "add": "{0} + {1}",
-    "sub": "{0} - {1}",
-    "mul": "{0} * {1}",
-    "div": "{0} / {1}",
-    "neg": "-{0}",
+    **ALIKE,
     "abs": "tl.abs({0})",
-    "sign": "sign({0})",
     "sqrt": "tl.sqrt_rn({0})",
-    "exp": "exponential({0})",
-    "log": "logarithm({0})",
-    "log1p": "logarithm1p({0})",
-    "sigmoid": "sigmoid({0})",
-    "tanh": "tangent({0})",
-    "maximum": "larger({0}, {1})",
-    "minimum": "smaller({0}, {1})",
-    "gt": "{0} > {1}",
-    "ge": "{0} >= {1}",
-    "lt": "{0} < {1}",
-    "le": "{0} <= {1}",
-    "eq": "{0} == {1}",
-    "ne": "{0} != {1}",
-    "and": "{0} & {1}",
-    "or": "{0} | {1}",
     "not": "{0} == 0",
     "where": "tl.where({0}, {1}, {2})",
 }
