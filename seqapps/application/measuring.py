@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqapps.data.indexed import IndexedSplit, read_forms
-from seqapps.data.requests import columns_of, single_columns
+from seqapps.data.indexed import IndexedSplit
+from seqapps.data.requests import columns_of
 from seqapps.data.sources.reading import bare_suffix
 from seqapps.data.sources.source import Places
-from seqapps.engine.assembly import load_splits, requests_of
+from seqapps.engine.assembly import forms_of, load_splits, requests_of
 from seqapps.engine.evaluation import bootstrap_of, predict_split
 from seqapps.engine.machine import resolve_arithmetic
 from seqapps.engine.predictor import Predictor
@@ -63,9 +63,7 @@ def open_split(predictor: Predictor, recipe: Recipe, name: str, data_root: PathL
     """A split of a recipe's data as the model of a run reads it; looked for where the run found its data."""
     places = _places(predictor.folder.read_json("environment.json")["places"], data_root)
     _, datasets = load_splits(recipe, places, [], [name])
-    requests = requests_of(recipe.model)
-    forms = read_forms(datasets[name], columns_of(requests), name, single_columns(requests))
-    return IndexedSplit(forms, predictor.resources, name)
+    return IndexedSplit(forms_of(datasets[name], requests_of(recipe.model), name), predictor.resources, name)
 
 
 _READERS = {

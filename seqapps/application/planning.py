@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 
-from seqapps.data.batching import BatchSampler, sorted_batches
+from seqapps.data.batch import Batch
+from seqapps.data.batching import sorted_batches
+from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request
 from seqapps.data.sources.source import Places
-from seqapps.data.vocabulary import PAD, UNK, Vocabulary
+from seqapps.data.streams import Batches, Stream, Window, batches_of
+from seqapps.data.vocabulary import Vocabulary
 from seqapps.engine.assembly import OpenedData, freeze, open_data, requests_of
 from seqapps.engine.model import Model, build_model
 from seqapps.errors import DataError
@@ -84,6 +87,7 @@ def _measured(recipe: Recipe, data: OpenedData) -> dict[str, Any]:
     freeze(model, recipe.model.freeze)
     listed = [{"name": name, "shape": list(p.shape), "count": p.numel()} for name, p in model.named_parameters()]
     train = data.splits["train"]
+    batches, sampler = batches_of(train, recipe.data.batching, 1)
     return {
         "data": {
             name: {"sentences": len(split), "tokens": int(split.lengths.sum()), "longest": int(split.lengths.max())}
@@ -91,21 +95,23 @@ def _measured(recipe: Recipe, data: OpenedData) -> dict[str, Any]:
         },
         "parameters": listed,
         "total": sum(p["count"] for p in listed),
-        "steps_per_epoch": -(
-            -len(BatchSampler(train.lengths, recipe.data.batching, 1).epoch(0)) // recipe.training.accumulate
-        ),
-        "memory": _memory(recipe, data, model),
+        "steps_per_epoch": -(-len(sampler.epoch(0)) // recipe.training.accumulate),
+        "memory": _memory(recipe, model, _largest_batch(recipe, train, batches)),
     }
 
 
-def _memory(recipe: Recipe, data: OpenedData, model: Model) -> dict[str, int]:
+def _largest_batch(recipe: Recipe, train: IndexedSplit, batches: Batches) -> Batch:
+    if isinstance(batches, Stream):
+        return batches.batch(Window(0, min(recipe.data.batching.window, batches.columns)))
+    rows = sorted_batches(train.lengths, recipe.data.batching)
+    return train.batch(max(rows, key=lambda rows: len(rows) * int(train.lengths[rows].max())))
+
+
+def _memory(recipe: Recipe, model: Model, batch: Batch) -> dict[str, int]:
     """Bytes: weights, gradients, optimizer state, and what the largest batch keeps for the backward pass, measured."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = recipe.training.optimizer.build(parameters=trained)
-    train = data.splits["train"]
-    batches = sorted_batches(train.lengths, recipe.data.batching)
-    largest = max(batches, key=lambda rows: len(rows) * int(train.lengths[rows].max()))
     kept: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -115,7 +121,7 @@ def _memory(recipe: Recipe, data: OpenedData, model: Model) -> dict[str, int]:
 
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss, _ = model.loss(train.batch(largest))
+        loss, _ = model.loss(batch)
     activations = sum(size for pointer, size in kept.items() if pointer not in own)
     loss.total.backward()
     optimizer.step()
@@ -162,7 +168,7 @@ def _numbers(value: Any) -> list[int]:
 
 
 def _stand_in(request: Request, size: int) -> Vocabulary:
-    specials = [] if request.is_target else [PAD, UNK]
+    specials = list(request.specials)
     symbols = [*specials, *(f"{request.key} {i}" for i in range(size - len(specials)))]
     return Vocabulary(symbols, [0] * size, specials=len(specials))
 

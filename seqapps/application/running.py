@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from seqapps.application.reporting import write_report
-from seqapps.data.batching import BatchSampler
 from seqapps.data.sources.source import Places
+from seqapps.data.streams import batches_of
 from seqapps.engine.assembly import OpenedData, freeze, open_data
 from seqapps.engine.checkpoint import load_model_tensors
 from seqapps.engine.fitting import Fit
@@ -180,8 +180,7 @@ def _relative_run(name: str, places: Places) -> Path:
 
 def new_fit(recipe: Recipe, data: OpenedData, model: Model, arithmetic: Arithmetic, folder: RunFolder) -> Fit:
     training = recipe.training
-    train = data.splits["train"]
-    sampler = BatchSampler(train.lengths, recipe.data.batching, training.seed)
+    batches, sampler = batches_of(data.splits["train"], recipe.data.batching, training.seed)
     planned = -(-len(sampler.epoch(0)) // training.accumulate) * training.epochs
     if training.max_steps is not None:
         planned = min(planned, training.max_steps)
@@ -190,7 +189,7 @@ def new_fit(recipe: Recipe, data: OpenedData, model: Model, arithmetic: Arithmet
         model,
         training.optimizer.build(parameters=trainable),
         training.schedule.build(),
-        train,
+        batches,
         sampler,
         Position(),
         total_steps=planned,

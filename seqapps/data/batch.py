@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,16 +18,19 @@ class Field(NamedTuple):
 
     `values` (B, T) int64, padded with 0; `lengths` (B,) int64, always on the CPU. A character field has `forms` too:
     each distinct token of the batch once, values (U, C), lengths (U,); its own values say which of the U a position is.
+    A text that a model writes has `following` (B, T): the symbol after each position, `<eos>` after the last token.
     """
 
     values: Tensor
     lengths: Tensor
     forms: Field | None = None
+    following: Tensor | None = None
 
     def to(self, device: torch.device) -> Field:
         """Values on `device`; lengths stay where they are."""
         forms = None if self.forms is None else self.forms.to(device)
-        return Field(self.values.to(device, non_blocking=True), self.lengths, forms)
+        following = None if self.following is None else self.following.to(device, non_blocking=True)
+        return Field(self.values.to(device, non_blocking=True), self.lengths, forms, following)
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,25 @@ class Batch:
         fields: key of a `Request` -> Field.
         examples: (B,) row numbers in the split.
         continues: rows go on where those of the batch before ended (a stream language model carries its state).
+        lr_scale: factor of the learning rate, that of a window which is shorter than others.
     """
 
     fields: Mapping[str, Field]
     examples: np.ndarray
     continues: bool = False
+    lr_scale: float = 1.0
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        return Batch({key: field.to(device) for key, field in self.fields.items()}, self.examples, self.continues)
+        return replace(self, fields={key: field.to(device) for key, field in self.fields.items()})
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @property
+    def tokens(self) -> int:
+        """How many positions of the first field, which is what the model reads, are no padding."""
+        return int(next(iter(self.fields.values())).lengths.sum())
 
 
 class Rows:
@@ -72,6 +82,21 @@ class Rows:
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         values = np.fromiter((v for row in rows for v in row), np.int64, int(offsets[-1]))
         return cls(values, offsets)
+
+    def framed(self, before: int | None, after: int | None) -> Rows:
+        """Every row with a number put before and after it, where these are given."""
+        added = (before is not None) + (after is not None)
+        offsets = self.offsets - self.offsets[0] + added * np.arange(len(self.offsets))
+        values = np.empty(int(offsets[-1]), np.int64)
+        if before is not None:
+            values[offsets[:-1]] = before
+        if after is not None:
+            values[offsets[1:] - 1] = after
+        within = np.arange(self.lengths.sum()) - np.repeat(self.offsets[:-1] - self.offsets[0], self.lengths)
+        values[np.repeat(offsets[:-1] + (before is not None), self.lengths) + within] = self.values[
+            self.offsets[0] : self.offsets[-1]
+        ]
+        return Rows(values, offsets)
 
     def padded(self, rows: np.ndarray, *, fill: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """The chosen rows, padded to the longest: (B, T) int64 and lengths (B,) int64."""

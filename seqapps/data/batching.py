@@ -52,10 +52,10 @@ def _cut(order: np.ndarray, lengths: np.ndarray, batching: Batching) -> list[np.
     """Cut examples that are sorted by falling length; an example over the budget is a batch of its own."""
     if batching.sentences is not None:
         return [order[start : start + batching.sentences] for start in range(0, len(order), batching.sentences)]
-    assert batching.tokens is not None
+    tokens = batching.tokens or (batching.streams or 1) * batching.window
     batches, start = [], 0
     while start < len(order):
-        rows = max(1, batching.tokens // max(1, int(lengths[order[start]])))
+        rows = max(1, tokens // max(1, int(lengths[order[start]])))
         batches.append(order[start : start + rows])
         start += rows
     return batches

@@ -12,7 +12,7 @@ from seqapps.data.batch import Batch, Field, Rows
 from seqapps.data.dataset import check_aligned, column_of_lists, column_of_values
 from seqapps.data.requests import Request
 from seqapps.data.resources import FormColumn, Resources
-from seqapps.data.vocabulary import PAD, UNK, Vocabulary
+from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from seqapps.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,11 +22,15 @@ __all__ = ["IndexedSplit", "read_forms"]
 
 
 def read_forms(
-    dataset: Dataset, columns: Sequence[str], split: str, single: Collection[str] = ()
+    dataset: Dataset,
+    columns: Sequence[str],
+    split: str,
+    single: Collection[str] = (),
+    written: Collection[str] = (),
 ) -> dict[str, FormColumn]:
     """The columns of a split by their forms; those in `single` hold one value per row, the others a list each.
 
-    Raises DataError where lists of one row differ in length.
+    Raises DataError where lists of one row differ in length; those in `written` may have any length.
     """
     read, offsets = {}, {}
     for column in columns:
@@ -34,8 +38,9 @@ def read_forms(
             flat = column_of_values(dataset, column, split)
             ends = np.arange(len(flat) + 1)
         else:
-            flat, offsets[column] = column_of_lists(dataset, column, split)
-            ends = offsets[column]
+            flat, ends = column_of_lists(dataset, column, split)
+            if column not in written:
+                offsets[column] = ends
         coded = flat.dictionary_encode()
         read[column] = FormColumn(coded.dictionary.to_pylist(), Rows(np.asarray(coded.indices, np.int64), ends))
     check_aligned(offsets, split)
@@ -75,18 +80,25 @@ class IndexedSplit:
         forms = [form.lower() for form in column.forms] if request.lowercase else column.forms
         if request.level == "character":
             unknown = vocabulary[UNK]
+            spelled = forms if request.frame == "none" else [*forms, ""]
             self._characters[key] = Rows.from_lists(
-                [vocabulary.numbers(_shortened(form, request.max_length), missing=unknown).tolist() for form in forms]
+                [vocabulary.numbers(_shortened(form, request.max_length), missing=unknown).tolist() for form in spelled]
             )
-            self._rows[key] = column.numbers
+            framed = column.numbers if request.frame == "none" else column.numbers.framed(len(forms), None)
+            self._rows[key] = framed
             return
-        table = vocabulary.numbers(forms, missing=-1 if request.is_target else None)
-        if request.is_target:
+        labels = request.level in ("label", "class")
+        table = vocabulary.numbers(forms, missing=-1 if labels else None)
+        if labels:
             frequencies = column.frequencies()
             unseen = {form: frequencies[form] for form, number in zip(column.forms, table, strict=True) if number < 0}
             if unseen:
                 self.unknown_labels[key] = unseen
-        self._rows[key] = Rows(table[column.numbers.values], column.numbers.offsets)
+        rows = Rows(table[column.numbers.values], column.numbers.offsets)
+        if request.frame != "none":
+            first = BOS if request.frame == "sentence" else EOS  # a stream has no other mark
+            rows = rows.framed(vocabulary[first], vocabulary[EOS])
+        self._rows[key] = rows
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -105,21 +117,38 @@ class IndexedSplit:
         """The chosen examples as padded tensors, on the CPU."""
         fields: dict[str, Field] = {}
         for key, rows in self._rows.items():
+            values, lengths = map(torch.from_numpy, rows.padded(examples))
             if key in self._characters:
-                fields[key] = self._character_field(key, rows, examples)
+                fields[key] = self.spelled(key, values, lengths)
+            elif self.resources.requests[key].frame != "none":
+                fields[key] = _written_field(values, lengths)
             else:
-                values, lengths = rows.padded(examples)
-                fields[key] = Field(torch.from_numpy(values), torch.from_numpy(lengths))
+                fields[key] = Field(values, lengths)
         return Batch(fields, examples)
 
-    def _character_field(self, key: str, rows: Rows, examples: np.ndarray) -> Field:
-        forms, inverse = np.unique(rows.concatenated(examples), return_inverse=True)
-        lengths = rows.lengths[examples]
-        index = np.zeros((len(examples), int(lengths.max())), np.int64)
-        index[np.arange(index.shape[1]) < lengths[:, None]] = inverse
-        characters, character_lengths = self._characters[key].padded(forms)
+    def numbers(self, key: str) -> Rows:
+        """Every row as numbers, with its marks if it has any."""
+        return self._rows[key]
+
+    def spelled(self, key: str, forms: torch.Tensor, lengths: torch.Tensor) -> Field:
+        """A character field: positions (B, T) hold forms of the split, those beyond `lengths` are padding."""
+        used, inverse = np.unique(forms.numpy()[_real(forms, lengths)], return_inverse=True)
+        index = np.zeros(tuple(forms.shape), np.int64)
+        index[_real(forms, lengths)] = inverse
+        characters, character_lengths = self._characters[key].padded(used)
         spelled = Field(torch.from_numpy(characters), torch.from_numpy(character_lengths))
-        return Field(torch.from_numpy(index), torch.from_numpy(lengths), spelled)
+        return Field(torch.from_numpy(index), lengths, spelled)
+
+
+def _real(values: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:
+    """(B, T): which positions are no padding."""
+    return np.arange(values.shape[1]) < lengths.numpy()[:, None]
+
+
+def _written_field(framed: torch.Tensor, lengths: torch.Tensor) -> Field:
+    """What is read and what follows, from rows that have a mark at either end."""
+    read = framed[:, :-1].masked_fill(torch.from_numpy(~_real(framed, lengths - 1)[:, :-1]), 0)
+    return Field(read, lengths - 1, following=framed[:, 1:].contiguous())
 
 
 def _shortened(form: str, max_length: int | None) -> str:

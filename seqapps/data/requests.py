@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from seqapps.data.vocabulary import BOS, EOS, PAD, UNK
 from seqapps.errors import ComponentError
 
-__all__ = ["Request", "columns_of", "merge_requests", "single_columns", "text_columns"]
+__all__ = [
+    "Frame",
+    "Request",
+    "columns_of",
+    "framed",
+    "merge_requests",
+    "single_columns",
+    "text_columns",
+    "written_columns",
+]
+
+Frame = Literal["none", "sentence", "stream"]
 
 
 class Request(NamedTuple):
@@ -15,7 +27,11 @@ class Request(NamedTuple):
 
     Level `token`: each token a number, `<unk>` for unknown ones. Level `character`: each token a sequence of character
     numbers. Level `label`: each token a label, no specials. Level `class`: one label for the whole example, no
-    specials. Labels of both levels are targets, so they are absent when predicting.
+    specials. Level `target`: a text to be written, each token a number; its length is its own. Labels and texts to be
+    written are targets, so they are absent when predicting.
+
+    A text that a model writes has a frame, marks that tell where it begins and ends: `sentence`, `<bos>` before and
+    `<eos>` after every one; `stream`, `<eos>` after every one, which the next one follows.
 
     Args:
         lowercase: fold case before looking up (the vocabulary then holds lower-cased symbols only).
@@ -26,18 +42,27 @@ class Request(NamedTuple):
 
     key: str
     column: str
-    level: Literal["token", "character", "label", "class"] = "token"
+    level: Literal["token", "character", "label", "class", "target"] = "token"
     lowercase: bool = False
     min_frequency: int = 1
     max_size: int | None = None
     max_length: int | None = None
     vectors: str | None = None
     vectors_words: Literal["training", "all"] = "training"
+    frame: Frame = "none"
 
     @property
     def is_target(self) -> bool:
         """Is it what a model predicts, rather than what it reads?"""
-        return self.level in ("label", "class")
+        return self.level in ("label", "class", "target")
+
+    @property
+    def specials(self) -> tuple[str, ...]:
+        """Symbols that its vocabulary begins with."""
+        if self.level in ("label", "class"):
+            return ()
+        marks = {"none": (), "sentence": (BOS, EOS), "stream": (EOS,)}
+        return (PAD, UNK, *marks[self.frame])
 
 
 def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
@@ -53,6 +78,11 @@ def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
     return merged
 
 
+def framed(requests: Iterable[Request], frame: Frame) -> list[Request]:
+    """The requests of a model that writes what it reads: all that it reads gets its frame."""
+    return [request if request.is_target else request._replace(frame=frame) for request in requests]
+
+
 def columns_of(requests: Mapping[str, Request]) -> list[str]:
     """The columns that requests read, each once, in their order."""
     return list(dict.fromkeys(request.column for request in requests.values()))
@@ -66,3 +96,8 @@ def single_columns(requests: Mapping[str, Request]) -> set[str]:
 def text_columns(requests: Mapping[str, Request]) -> list[str]:
     """The columns that a model reads, which may come as text."""
     return list(dict.fromkeys(request.column for request in requests.values() if not request.is_target))
+
+
+def written_columns(requests: Mapping[str, Request]) -> list[str]:
+    """The columns that a model writes, which may come as text, too; their rows have lengths of their own."""
+    return list(dict.fromkeys(request.column for request in requests.values() if request.level == "target"))

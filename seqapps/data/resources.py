@@ -71,11 +71,13 @@ class Resources:
         vocabularies = {}
         for key, request in requests.items():
             counts = _counts(frequencies[request.column], request)
-            if request.is_target:
+            if request.level in ("label", "class"):
                 scheme = detect(_rows_of_forms(train[request.column])) if request.level == "label" else None
                 vocabularies[key] = Vocabulary.from_counts(counts, specials=(), scheme=scheme)
                 continue
-            vocabulary = Vocabulary.from_counts(counts, min_frequency=request.min_frequency, max_size=request.max_size)
+            vocabulary = Vocabulary.from_counts(
+                counts, specials=request.specials, min_frequency=request.min_frequency, max_size=request.max_size
+            )
             vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
         tokens = {r.column: frequencies[r.column] for r in requests.values() if not r.is_target}
         return cls(dict(requests), vocabularies, tokens)
@@ -100,7 +102,7 @@ class Resources:
 
 def _counts(frequencies: Mapping[str, int], request: Request) -> Mapping[str, int]:
     """Frequencies of the symbols of a request: forms as they are or lower-cased, or their characters."""
-    if request.is_target or (request.level == "token" and not request.lowercase):
+    if request.level != "character" and not request.lowercase:
         return frequencies
     counts: dict[str, int] = {}
     for form, n in frequencies.items():

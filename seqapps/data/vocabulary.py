@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["PAD", "UNK", "Vocabulary"]
+__all__ = ["BOS", "EOS", "PAD", "UNK", "Vocabulary"]
 
 PAD, UNK = "<pad>", "<unk>"
+BOS, EOS = "<bos>", "<eos>"  # before and after a text that a model writes
 
 
 class Vocabulary:
     """A list of symbols, their numbers and how often each was seen in training.
 
-    Specials come first: `<pad>` is 0 and `<unk>` is 1 where there are any. A label vocabulary has none, its numbers
-    start with its first label. A special's spelling in the data ("<unk>" in PTB) is the special.
+    Specials come first: `<pad>` is 0 and `<unk>` is 1 where there are any; `<bos>` and `<eos>` follow where texts are
+    written. A label vocabulary has none, its numbers start with its first label. A special's spelling in the data
+    ("<unk>" in PTB) is the special.
 
     Args:
         symbols: specials first, then the symbols in order.

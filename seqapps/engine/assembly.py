@@ -15,7 +15,15 @@ import numpy as np
 
 from seqapps.data.dataset import derive_splits, prepare_split, tokenize_texts
 from seqapps.data.indexed import IndexedSplit, read_forms
-from seqapps.data.requests import Request, columns_of, merge_requests, single_columns, text_columns
+from seqapps.data.requests import (
+    Request,
+    columns_of,
+    framed,
+    merge_requests,
+    single_columns,
+    text_columns,
+    written_columns,
+)
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.sources.source import Places, Source
 from seqapps.engine.model import Model
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 
     from seqapps.data.vectors import Vectors
 
-__all__ = ["OpenedData", "fingerprint", "freeze", "open_data", "requests_of"]
+__all__ = ["OpenedData", "fingerprint", "forms_of", "freeze", "open_data", "requests_of"]
 
 
 @dataclass
@@ -53,7 +61,14 @@ class OpenedData:
 def requests_of(model: sections.Model) -> dict[str, Request]:
     """What the components of a model ask of the data."""
     asked = [spec.target.requests(spec.fields) for spec in model.specs() if hasattr(spec.target, "requests")]
-    return merge_requests(request for requests in asked for request in requests)
+    frame = model.head.target.frame(model.head.fields)
+    return merge_requests(framed((request for requests in asked for request in requests), frame))
+
+
+def forms_of(dataset: Dataset, requests: Mapping[str, Request], split: str) -> dict[str, FormColumn]:
+    """The columns of a split that requests read, by their forms."""
+    single, written = single_columns(requests), written_columns(requests)
+    return read_forms(dataset, columns_of(requests), split, single, written)
 
 
 def needed_splits(recipe: Recipe) -> list[str]:
@@ -84,7 +99,8 @@ def load_splits(
     for name in dict.fromkeys([*required, *wanted]):
         if name in found:
             split = prepare_split(found[name], name, columns_of(requests), recipe.data.columns, recipe.data.limit)
-            ready[name] = tokenize_texts(split, text_columns(requests), tokenizer.tokenize)
+            texts = [*text_columns(requests), *written_columns(requests)]
+            ready[name] = tokenize_texts(split, texts, tokenizer.tokenize)
     return source, ready
 
 
@@ -93,9 +109,7 @@ def open_data(recipe: Recipe, places: Places) -> OpenedData:
     required = needed_splits(recipe)
     source, datasets = load_splits(recipe, places, ["validation"], required)
     requests = requests_of(recipe.model)
-    columns = columns_of(requests)
-    single = single_columns(requests)
-    forms = {name: read_forms(dataset, columns, name, single) for name, dataset in datasets.items()}
+    forms = {name: forms_of(dataset, requests, name) for name, dataset in datasets.items()}
     vectors = read_pretrained(requests, forms["train"], places)
     words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}
     resources = Resources.build(requests, forms["train"], words)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seqapps.engine.training import Loop, Position
 from seqapps.errors import RunError
+from seqapps.modules.encoded import FinalStates
 
 __all__ = ["capture", "load_model_tensors", "model_tensors", "restore", "under"]
 
@@ -55,6 +56,9 @@ def capture(loop: Loop, facts: Mapping[str, Any]) -> tuple[dict[str, Tensor], di
         tensors["random.cuda"] = torch.cuda.get_rng_state(loop.device)
     if loop.device.type == "mps":
         tensors["random.mps"] = torch.mps.get_rng_state()
+    for layer, directions in enumerate(loop.carried or ()):
+        for direction, states in enumerate(directions):
+            tensors.update({f"carried.{layer}.{direction}.{k}": s for k, s in enumerate(states)})
     return tensors, {
         "position": vars(loop.position),
         "optimizer": {"numbers": numbers, "groups": saved["param_groups"]},
@@ -80,7 +84,18 @@ def restore(loop: Loop, tensors: Mapping[str, Tensor], facts: Mapping[str, Any],
         torch.cuda.set_rng_state(tensors["random.cuda"], loop.device)
     if loop.device.type == "mps" and "random.mps" in tensors:
         torch.mps.set_rng_state(tensors["random.mps"])
+    loop.carried = _carried(under("carried.", tensors), loop.device)
     loop.position.__dict__.update(Position(**facts["position"]).__dict__)
+
+
+def _carried(tensors: Mapping[str, Tensor], device: torch.device) -> FinalStates | None:
+    """[layer][direction][state] from "layer.direction.state"; None if there are none."""
+    places = sorted(tuple(map(int, name.split("."))) for name in tensors)
+    nested: dict[int, dict[int, list[Tensor]]] = {}
+    for layer, direction, state in places:
+        found = tensors[f"{layer}.{direction}.{state}"].to(device)
+        nested.setdefault(layer, {}).setdefault(direction, []).append(found)
+    return tuple(tuple(tuple(s) for s in layer.values()) for layer in nested.values()) or None
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

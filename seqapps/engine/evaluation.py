@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from seqapps.data.batching import sorted_batches
 from seqapps.data.indexed import IndexedSplit
+from seqapps.data.streams import Stream, StreamSampler
 from seqapps.engine.model import Model
 from seqapps.recipe import recipe as sections
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from seqapps.metrics.intervals import Bootstrap
 
 __all__ = ["bootstrap_of", "compare_baselines", "evaluating", "predict_split"]
+
+_WINDOW = 256  # tokens of a stream that are read at a time; changes nothing but memory
 
 
 @contextmanager
@@ -38,7 +42,12 @@ def predict_split(
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> list[Any]:
-    """One prediction per example of a split, in its order; batches are by length, so that little is padded."""
+    """One prediction per example of a split, in its order; batches are by length, so that little is padded.
+
+    A model that carries its state reads the split as one stream from beginning to end.
+    """
+    if model.head.carries:
+        return _predict_stream(model, split, device, autocast)
     predictions: list[Any] = [None] * len(split)
     with evaluating(model):
         for examples in sorted_batches(split.lengths, batching):
@@ -47,6 +56,19 @@ def predict_split(
             for example, prediction in zip(examples.tolist(), found, strict=True):
                 predictions[example] = prediction
     return predictions
+
+
+def _predict_stream(
+    model: Model, split: IndexedSplit, device: torch.device, autocast: Callable[[], AbstractContextManager[Any]]
+) -> list[Any]:
+    stream = Stream(split, rows=1)
+    found, state = [], None
+    with evaluating(model):
+        for window in StreamSampler(stream.columns, _WINDOW).epoch(0):
+            with autocast():
+                (one,), state = model.predict_on(stream.batch(window).to(device), state)
+            found.append(one)
+    return np.split(np.concatenate(found), stream.ends[:-1])
 
 
 def bootstrap_of(section: sections.Evaluation) -> Bootstrap | None:

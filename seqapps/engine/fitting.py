@@ -218,7 +218,9 @@ class Fit:
     def _scores(self) -> dict[str, float | None]:
         loop = self.loop
         assert self.validation is not None
-        predictions = predict_split(loop.model, self.validation, self.recipe.data.batching, loop.device, loop.autocast)
+        batching = self.recipe.data.batching
+        with loop.model.head.quickly():
+            predictions = predict_split(loop.model, self.validation, batching, loop.device, loop.autocast)
         found = loop.model.head.evaluate(self.validation, predictions, None)
         return {name: score.value for name, score in found.scores.items()}
 

@@ -34,12 +34,21 @@ class Model(nn.Module):
 
     def loss(self, batch: Batch, state: FinalStates | None = None) -> tuple[Loss, FinalStates | None]:
         """Loss of a batch, and the state to go on from where batches continue each other."""
-        encoded = self.encode(batch, state if batch.continues else None, final=self.head.reads_final)
-        return self.head.loss(encoded, batch), encoded.final
+        encoded = self._encode_on(batch, state)
+        return self.head.loss(encoded, batch), encoded.final if self.head.carries else None
 
     def predict(self, batch: Batch) -> list[Any]:
         """One prediction per example."""
         return self.head.predict(self.encode(batch, final=self.head.reads_final), batch)
+
+    def predict_on(self, batch: Batch, state: FinalStates | None) -> tuple[list[Any], FinalStates | None]:
+        """One prediction per row of a stream, and the state to go on from."""
+        encoded = self._encode_on(batch, state)
+        return self.head.predict(encoded, batch), encoded.final
+
+    def _encode_on(self, batch: Batch, state: FinalStates | None) -> Encoded:
+        final = self.head.reads_final or self.head.carries
+        return self.encode(batch, state if batch.continues else None, final=final)
 
 
 def build_model(section: sections.Model, vocabularies: Mapping[str, Vocabulary], kernels: str) -> Model:

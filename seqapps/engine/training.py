@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from seqapps.data.batch import Batch
-from seqapps.data.batching import BatchSampler
-from seqapps.data.indexed import IndexedSplit
+from seqapps.data.streams import Batches, Sampler
 from seqapps.engine.model import Model
 from seqapps.engine.schedules import Moment, Schedule
 from seqapps.errors import TrainingError
+from seqapps.modules.encoded import FinalStates
 
 __all__ = ["Clipping", "Loop", "Position", "Step", "train"]
 
@@ -84,7 +84,10 @@ class Clipping(NamedTuple):
 class Loop:
     """What `train` works with.
 
+    `carried` is the state that the next batch goes on from, where batches continue each other.
+
     Args:
+        batches: of the training split; the sampler says which make up an epoch.
         total_steps: planned for the whole run; schedules divide by it.
         autocast: makes the context of a forward pass.
         scaler: of the loss, for fp16.
@@ -93,8 +96,8 @@ class Loop:
     model: Model
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    split: IndexedSplit
-    sampler: BatchSampler
+    batches: Batches
+    sampler: Sampler
     position: Position
     total_steps: int
     epochs: int
@@ -104,6 +107,7 @@ class Loop:
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     scaler: torch.amp.GradScaler | None = None
     base_rates: list[float] = field(default_factory=list)
+    carried: FinalStates | None = None
 
     def __post_init__(self) -> None:
         self.base_rates = self.base_rates or [group["lr"] for group in self.optimizer.param_groups]
@@ -141,26 +145,29 @@ def train(loop: Loop) -> Iterator[Step]:
                 break
 
 
-def _step(loop: Loop, chosen: Sequence[np.ndarray], moment: Moment) -> tuple[float, float, float, float, int]:
+def _step(loop: Loop, chosen: Sequence[Any], moment: Moment) -> tuple[float, float, float, float, int]:
     factor = loop.schedule.factor(moment)
     for group, rate in zip(loop.optimizer.param_groups, loop.base_rates, strict=True):
         group["lr"] = rate * factor
     parameters = [p for group in loop.optimizer.param_groups for p in group["params"]]
     total, nll, count, tokens = 0.0, 0.0, 0, 0
-    for examples in chosen:
-        batch = loop.split.batch(examples).to(loop.device)
+    for one in chosen:
+        batch = loop.batches.batch(one).to(loop.device)
         with loop.autocast():
-            loss, _ = loop.model.loss(batch)
+            loss, state = loop.model.loss(batch, loop.carried)
+        loop.carried = _detached(state)
         value = loss.total.item()
         if not np.isfinite(value):
             raise _not_finite("loss", value, moment, batch)
         scaled = loss.total if loop.scaler is None else loop.scaler.scale(loss.total)
         scaled.backward()
         total, nll, count = total + value, nll + loss.nll.item(), count + loss.count
-        tokens += int(loop.split.lengths[examples].sum())
+        tokens += batch.tokens
     if loop.scaler is not None:
         loop.scaler.unscale_(loop.optimizer)
     norm = loop.clipping.apply(parameters, count)
+    for group in loop.optimizer.param_groups:
+        group["lr"] *= batch.lr_scale
     if loop.scaler is not None:
         loop.scaler.step(loop.optimizer)  # skips the step by itself where fp16 overflowed
         loop.scaler.update()
@@ -172,6 +179,13 @@ def _step(loop: Loop, chosen: Sequence[np.ndarray], moment: Moment) -> tuple[flo
         loop.optimizer.step()
     loop.optimizer.zero_grad(set_to_none=True)
     return total / count, nll / count, norm, loop.optimizer.param_groups[0]["lr"], tokens
+
+
+def _detached(state: FinalStates | None) -> FinalStates | None:
+    """The same numbers, from which no gradient flows back into the batch before."""
+    if state is None:
+        return None
+    return tuple(tuple(tuple(s.detach() for s in direction) for direction in layer) for layer in state)
 
 
 def _not_finite(what: str, value: float, moment: Moment, batch: Batch) -> TrainingError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
-from seqapps.data.requests import Request
+from seqapps.data.requests import Frame, Request
 from seqapps.errors import ComponentError
 from seqapps.heads.predictions import Prediction
 from seqapps.modules.encoded import Encoded
@@ -48,11 +49,21 @@ class Head(nn.Module, abc.ABC):
     reads_final: ClassVar[bool] = False  # does it read `Encoded.final`?
     formats: ClassVar[tuple[str, ...]] = ("text", "jsonl")  # in which predictions can be written
     needs_tokens: ClassVar[bool] = True  # False: an example without tokens is answered with nothing, not refused
+    carries: bool = False  # does a batch go on from the final states of the one before (stream language models)?
 
     @classmethod
     def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
         """What it needs of the data."""
         return []
+
+    @classmethod
+    def frame(cls, fields: Mapping[str, Any]) -> Frame:
+        """The marks around a text that the model reads and writes at once; see `Request`."""
+        return "none"
+
+    def quickly(self) -> AbstractContextManager[Any]:
+        """Within it `predict` may be less thorough, for the many evaluations during training."""
+        return nullcontext()
 
     @abc.abstractmethod
     def loss(self, encoded: Encoded, batch: Batch) -> Loss:

@@ -38,21 +38,32 @@ class Batching:
 
     Fields:
         tokens: budget of a batch in positions, padding included: longest length x number of examples.
-        sentences: a fixed number of examples instead; give one of the two.
+        sentences: a fixed number of examples instead.
+        streams: for a stream language model, rows of running text side by side instead, each of which goes on in the
+            next batch; give one of the three.
+        window: tokens of each stream in a batch, after which back-propagation is cut; only with streams.
+        random_windows: draw the length of every window around `window` (Merity, Keskar and Socher 2017).
         pool: batches whose examples are sorted by length together before they are cut (1 = no sorting across batches).
     """
 
     tokens: int | None = None
     sentences: int | None = None
+    streams: int | None = None
+    window: int = 35
+    random_windows: bool = False
     pool: int = 50
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
-        faults = _positive(fields, "tokens", "sentences", "pool")
-        if fields["tokens"] is not None and fields["sentences"] is not None:
-            faults.append(("sentences", "'tokens' is given as well; leave out one of the two, or set it to null"))
-        if fields["tokens"] is None and fields["sentences"] is None:
-            faults.append(("tokens", "neither 'tokens' nor 'sentences' is given; give one of the two"))
+        faults = _positive(fields, "tokens", "sentences", "streams", "window", "pool")
+        given = [name for name in ("tokens", "sentences", "streams") if fields[name] is not None]
+        if len(given) > 1:
+            others = " and ".join(map(repr, given[:-1]))
+            faults.append((given[-1], f"{others} is given as well; leave out all but one, or set them to null"))
+        if not given:
+            faults.append(("tokens", "none of 'tokens', 'sentences' and 'streams' is given; give one of them"))
+        if fields["random_windows"] and fields["streams"] is None:
+            faults.append(("random_windows", "there are no windows without 'streams'; remove it"))
         return faults
 
 

@@ -119,4 +119,4 @@ def test_a_loop_goes_on_from_its_position():
 
 def test_tokens_count_what_is_real():
     begun = loop()
-    assert sum(step.tokens for step in train(begun)) == int(begun.split.lengths.sum())
+    assert sum(step.tokens for step in train(begun)) == int(begun.batches.lengths.sum())

@@ -34,6 +34,9 @@ data:
   batching:
     tokens: 4096
     sentences: null
+    streams: null
+    window: 35
+    random_windows: false
     pool: 50
   limit: null
   tokenizer: whitespace

@@ -53,7 +53,7 @@ def test_fields_are_described_with_type_and_default():
 
 
 def test_sections_are_described_too():
-    assert describe_fields(Batching)[2] == ("pool", "int", "50")
+    assert describe_fields(Batching)[-1] == ("pool", "int", "50")
     assert describe_fields(Noise)[1] == ("kinds", "list[str]", "[swap]")
 
 
