@@ -54,6 +54,11 @@ class Source(abc.ABC):
         """What `load` found out about its files, column -> tag scheme; kept with a run for files read later."""
         return {}
 
+    @property
+    def notes(self) -> list[str]:
+        """What `load` met in its files that a reader of the report should know, a sentence each."""
+        return []
+
     @abc.abstractmethod
     def load(self, places: Places, splits: Sequence[str] | None = None) -> dict[str, Dataset]:
         """Read the data: split name ("train", "validation", "test") to Dataset.
