@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,19 +70,20 @@ def prepare_split(
     Args:
         columns: what the task needs.
         renamed: the recipe's `data.columns`, task's name -> source's name; otherwise a column of that name, or of one
-            of
-            its `ALIASES`, is taken.
+            of its `ALIASES`, is taken. A name with dots that no column has leads into a column of objects:
+            `translation.en` is the text under "en" in `translation: {en: ..., de: ...}`.
         limit: keep only the first so many rows.
 
     Raises:
         DataError: a column is not there, or the split is empty.
     """
+    known = _named_columns(dataset)
     found: dict[str, str] = {}
     for wanted in columns:
         choices = [renamed[wanted]] if wanted in renamed else [wanted, *ALIASES.get(wanted, ())]
-        present = [choice for choice in choices if choice in dataset.column_names]
+        present = [choice for choice in choices if choice in known]
         if not present:
-            hint = close_match(choices[0], dataset.column_names)
+            hint = close_match(choices[0], known)
             raise DataError(
                 f"split {name!r}: no column {choices[0]!r}{hint}; map it with data.columns: {{{wanted}: NAME}}"
             )
@@ -93,11 +94,43 @@ def prepare_split(
         raise DataError(f"split {name!r}: no examples")
     if limit is not None:
         dataset = dataset.select(range(min(limit, len(dataset))))
-    dataset = dataset.select_columns(list(dict.fromkeys(found.values())))
-    for wanted, present_name in found.items():
-        if wanted != present_name:
-            dataset = dataset.rename_column(present_name, wanted)
+    dataset = _side_by_side(dataset, found)
     return _names_for_class_numbers(dataset, columns, name)
+
+
+def _named_columns(dataset: Dataset) -> list[str]:
+    """The names of columns; of a column of objects the names of what is inside, with dots."""
+    from datasets import Translation
+
+    def names(prefix: str, feature: Any) -> Iterator[str]:
+        if isinstance(feature, Translation):
+            yield from (f"{prefix}.{language}" for language in feature.languages)
+        elif isinstance(feature, dict):
+            for name, inner in feature.items():
+                yield from names(f"{prefix}.{name}", inner)
+        else:
+            yield prefix
+
+    return [name for column, feature in dataset.features.items() for name in names(column, feature)]
+
+
+def _side_by_side(dataset: Dataset, found: Mapping[str, str]) -> Dataset:
+    """The columns named in `found`, new name -> name, which may lead into objects with dots."""
+    from datasets import concatenate_datasets
+
+    names = list(found.values())
+    if set(names) <= set(dataset.column_names) and len(set(names)) == len(names):
+        dataset = dataset.select_columns(names)
+        return dataset.rename_columns({theirs: ours for ours, theirs in found.items() if ours != theirs})
+    parts = []
+    for ours, theirs in found.items():
+        column = theirs
+        while column not in dataset.column_names:  # feats.Case may be the name of a column itself
+            column = column.rpartition(".")[0]
+        part = dataset.select_columns([column])
+        part = part if column == theirs else part.flatten().select_columns([theirs])
+        parts.append(part if ours == theirs else part.rename_column(theirs, ours))
+    return concatenate_datasets(parts, axis=1)
 
 
 def _names_for_class_numbers(dataset: Dataset, columns: Iterable[str], split: str) -> Dataset:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from datasets import ClassLabel, Dataset, Features, List, Value
+from datasets import ClassLabel, Dataset, Features, List, Translation, Value
 
 from seqapps.data.dataset import (
     check_aligned,
@@ -156,3 +156,52 @@ def test_a_class_label_is_read_by_its_name_once_a_row():
     assert forms["label"].forms == ["pos", "neg"]
     assert forms["label"].numbers.lengths.tolist() == [1, 1]
     assert forms["tokens"].numbers.lengths.tolist() == [2, 1]
+
+
+def pairs():
+    rows = [{"de": "ein Hund", "en": "a dog", "more": {"zh": "狗"}}, {"de": "zwei", "en": "two", "more": {"zh": "二"}}]
+    return Dataset.from_dict({"id": [7, 8], "translation": rows})
+
+
+def test_a_name_with_dots_leads_into_a_column_of_objects():
+    columns = {"tokens": "translation.en", "target": "translation.more.zh"}
+    found = prepare_split(pairs().select([1, 0]), "train", ["tokens", "target"], columns, None)
+    assert found.to_dict() == {"tokens": ["two", "a dog"], "target": ["二", "狗"]}
+
+
+def test_the_hub_s_translation_columns_are_columns_of_objects():
+    data = Dataset.from_dict(
+        {"translation": [{"de": "Hund", "en": "dog"}]}, features=Features({"translation": Translation(["de", "en"])})
+    )
+    columns = {"tokens": "translation.de", "target": "translation.en"}
+    found = prepare_split(data, "train", ["tokens", "target"], columns, None)
+    assert found.to_dict() == {"tokens": ["Hund"], "target": ["dog"]}
+
+
+def test_an_unknown_name_inside_an_object_is_answered_with_the_known_ones():
+    with pytest.raises(DataError, match=r"no column 'translation.fr'; did you mean 'translation.en'\?"):
+        prepare_split(pairs(), "train", ["tokens"], {"tokens": "translation.fr"}, None)
+
+
+def test_a_column_whose_own_name_has_dots_is_taken_as_it_is():
+    data = Dataset.from_dict({"feats": [{"Case": "x"}], "feats.Case": [["Nom"]], "tokens": [["a"]]})
+    found = prepare_split(data, "train", ["tokens", "case"], {"case": "feats.Case"}, None)
+    assert found.to_dict() == {"tokens": [["a"]], "case": [["Nom"]]}
+
+
+def test_an_object_that_is_missing_is_a_missing_text_of_its_row():
+    data = Dataset.from_dict({"translation": [{"de": "a", "en": "b"}, None]})
+    ready = prepare_split(data, "train", ["tokens"], {"tokens": "translation.de"}, None)
+    with pytest.raises(DataError, match=r"split 'train', row 2: column 'tokens' is empty \(null\)"):
+        read_forms(tokenize_texts(ready, ["tokens"], str.split), ["tokens"], "train")
+
+
+def test_one_column_may_be_read_and_written():
+    found = prepare_split(Dataset.from_dict({"text": ["a"]}), "train", ["tokens", "target"], {"target": "text"}, None)
+    assert found.to_dict() == {"tokens": ["a"], "target": ["a"]}
+
+
+def test_two_columns_may_be_exchanged():
+    data = Dataset.from_dict({"tokens": ["a"], "target": ["b"]})
+    found = prepare_split(data, "train", ["tokens", "target"], {"tokens": "target", "target": "tokens"}, None)
+    assert found.to_dict() == {"tokens": ["b"], "target": ["a"]}
