@@ -75,6 +75,7 @@ def needed_splits(recipe: Recipe) -> list[str]:
     """Splits without which the recipe cannot be run."""
     needed = ["train", *recipe.evaluation.splits]
     watches = recipe.training.schedule.target.observe is not Schedule.observe
+    watches |= hasattr(recipe.training.optimizer.target, "observe")
     if recipe.training.stop is not None or watches:
         needed.append("validation")
     return list(dict.fromkeys(needed))

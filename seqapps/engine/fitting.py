@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from seqapps.data.indexed import IndexedSplit
 from seqapps.engine.checkpoint import capture, model_tensors, restore, under
 from seqapps.engine.evaluation import predict_split
-from seqapps.engine.optimizers import evaluation_weights
+from seqapps.engine.optimizers import NTASGD, evaluation_weights
 from seqapps.engine.run_folder import RunFolder
 from seqapps.engine.training import Loop, Step, train
 from seqapps.errors import RunError, TrainingError, UseError, close_match
@@ -229,6 +229,8 @@ class Fit:
         progress, higher = self.progress, METRICS[self.metric].higher_is_better
         if value is not None:
             self.loop.schedule.observe(value, higher)
+            if isinstance(self.loop.optimizer, NTASGD):
+                self.loop.optimizer.observe(value, higher)
         better = value is not None and (
             progress.best is None or (value > progress.best if higher else value < progress.best)
         )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["ASGD", "SGD", "Adagrad", "Adam", "AdamW", "evaluation_weights"]
+__all__ = ["ASGD", "NTASGD", "SGD", "Adagrad", "Adam", "AdamW", "evaluation_weights"]
 
 Parameters = Iterable[nn.Parameter]
 
@@ -188,17 +188,64 @@ class ASGD(_Ranges, torch.optim.ASGD):
         super().__init__(list(parameters), lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
 
 
+class NTASGD(_Ranges, torch.optim.SGD):
+    """Gradient descent whose weights are averaged from the moment on when it no longer gets better (Merity, Keskar and
+    Socher 2017, arXiv 1708.02182, algorithm 1: the non-monotonically triggered ASGD of AWD-LSTM).
+
+    After each evaluation on the validation split the score is compared with the best of those more than `patience`
+    evaluations ago. Where it is not better, averaging begins. The model that is evaluated and kept is then the average
+    of the weights after every step since; the steps themselves go on with the same learning rate.
+
+    Fields:
+        lr: step size.
+        patience: n, evaluations that are waited for.
+        weight_decay: lambda, lambda x weight is added to the gradient.
+    """
+
+    def __init__(self, parameters: Parameters, /, *, lr: float = 30.0, patience: int = 5, weight_decay: float = 0.0):
+        parameters = list(parameters)
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, fused=_fusible(parameters))
+        for group in self.param_groups:  # saved with the state: what was seen, and when averaging began
+            group.update(patience=patience, observed=[], averaging=False, averaged=0)
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """A positive step size, patience of at least one evaluation."""
+        faults = super().check_fields(fields)
+        if fields["patience"] < 1:
+            faults.append(("patience", f"patience is {fields['patience']}, expected 1 evaluation or more"))
+        return faults
+
+    def observe(self, value: float, higher_is_better: bool) -> None:
+        """Told after each evaluation on the validation split."""
+        for group in self.param_groups:
+            cost = -value if higher_is_better else value
+            earlier = group["observed"][: -group["patience"]]
+            group["averaging"] |= bool(earlier) and cost > min(earlier)
+            group["observed"] = [*group["observed"], cost]
+
+    def step(self, closure: Any = None) -> Any:
+        """One update, and one more set of weights in the average once averaging has begun."""
+        loss = super().step(closure)
+        with torch.no_grad():
+            for group in self.param_groups:
+                if not group["averaging"]:
+                    continue
+                group["averaged"] += 1
+                for parameter in group["params"]:
+                    average = self.state[parameter].setdefault("ax", torch.zeros_like(parameter))
+                    average.lerp_(parameter, 1 / group["averaged"])
+        return loss
+
+
 @contextmanager
 def evaluation_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Within it the parameters hold the weights to be evaluated and kept: for `asgd` their average."""
-    if not isinstance(optimizer, ASGD):
-        yield
-        return
+    """Within it the parameters hold the weights to be evaluated and kept: where they are averaged, their average."""
     averaged = [
         (p, optimizer.state[p]["ax"])
         for group in optimizer.param_groups
         for p in group["params"]
-        if p in optimizer.state
+        if "ax" in optimizer.state.get(p, {})
     ]
     current = [p.detach().clone() for p, _ in averaged]
     with torch.no_grad():

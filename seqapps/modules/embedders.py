@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqapps.data.batch import Batch
 from seqapps.data.requests import Request
 from seqapps.data.vocabulary import UNK, Vocabulary
-from seqapps.modules.dropout import word_dropout
+from seqapps.modules.dropout import check_probabilities, word_dropout
 from seqapps.recipe.spec import Spec
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class TokenEmbedder(nn.Module):
         min_frequency, max_size: rarer words, and words beyond the most frequent `max_size`, share the row of `<unk>`.
         word_dropout: alpha; in training a token is looked up as `<unk>` with probability alpha / (alpha + its
             frequency) (Kiperwasser and Goldberg 2016; they use 0.25).
+        row_dropout: probability of dropping a word's row, for all its places in a batch; the other rows are scaled by
+            1 / (1 - row_dropout) (Gal and Ghahramani 2016, section 4.2).
         vectors: file of pretrained vectors of this size: fastText or GloVe text, or word2vec binary, plain, .gz or .xz.
         vectors_words: training = only words of the training split have rows; all = every word of the file has one.
         characters: an embedder of the tokens' characters.
@@ -49,13 +52,14 @@ class TokenEmbedder(nn.Module):
         min_frequency: int = 1,
         max_size: int | None = None,
         word_dropout: float = 0.0,
+        row_dropout: float = 0.0,
         vectors: str | None = None,
         vectors_words: Literal["training", "all"] = "training",
         characters: Annotated[Spec, "embedders"] | None = None,
     ):
         super().__init__()
         vocabulary = vocabularies[column]
-        self.column, self.word_dropout = column, word_dropout
+        self.column, self.word_dropout, self.row_dropout = column, word_dropout, row_dropout
         self.unk = vocabulary[UNK]
         self.table = nn.Embedding(len(vocabulary), size, padding_idx=0)
         self.symbol_dimensions = {"table.weight": (column,)}
@@ -84,6 +88,7 @@ class TokenEmbedder(nn.Module):
         ]
         if fields["word_dropout"] < 0:
             faults.append(("word_dropout", f"word_dropout is {fields['word_dropout']}, expected 0 or more"))
+        faults += check_probabilities(fields, "row_dropout")
         if fields["vectors_words"] == "all" and fields["vectors"] is None:
             faults.append(("vectors_words", "'all' needs a file in 'vectors'"))
         return faults
@@ -102,6 +107,8 @@ class TokenEmbedder(nn.Module):
         if self.training and self.word_dropout:
             numbers = word_dropout(numbers, self.frequencies, self.word_dropout, self.unk)
         x = self.table(numbers.contiguous())
+        if self.training and self.row_dropout:
+            x = x * F.dropout(x.new_ones(len(self.table.weight), 1), self.row_dropout)[numbers]
         if self.characters is not None:
             spelled, _ = self.characters(batch)
             x = torch.cat([x, spelled.transpose(0, 1)], -1)

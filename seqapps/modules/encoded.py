@@ -22,9 +22,11 @@ class Encoded(NamedTuple):
         final: [layer][direction] -> state after a sequence's last token, or None if it was not asked for; can be fed
             back as `state`.
         lengths: of the sequences.
+        undropped: (B, T, F), `outputs` before dropout, if the encoder drops any; what TAR is computed from.
     """
 
     outputs: Tensor
     summary: Tensor
     final: FinalStates | None
     lengths: Lengths
+    undropped: Tensor | None = None

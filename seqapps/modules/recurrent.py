@@ -29,8 +29,9 @@ class RecurrentEncoder(nn.Module):
     that know nothing of each other, side by side at the top only (Peters et al. 2018, arXiv 1802.05365).
 
     `dropout` acts on non-recurrent connections only: on what enters every layer and on what leaves the last (Zaremba,
-    Sutskever and Vinyals 2014, figure 2). `recurrent_dropout`, `weight_drop`, `zoneout` act within the recurrence, in
-    any cell; sources and rules are in `seqapps.cells.regularizers`.
+    Sutskever and Vinyals 2014, figure 2); `input_dropout` and `output_dropout` set the first and the last of these
+    apart, as AWD-LSTM does (Merity, Keskar and Socher 2017, arXiv 1708.02182). `recurrent_dropout`, `weight_drop`,
+    `zoneout` act within the recurrence, in any cell; sources and rules are in `seqapps.cells.regularizers`.
 
     `connections` lead past every layer from the second on, whose inputs are not dropped on this way: residual adds a
     layer's input to its output (as in Wu et al. 2016, arXiv 1609.08144), highway mixes the two by a gate; see
@@ -47,6 +48,8 @@ class RecurrentEncoder(nn.Module):
         merge: how the directions of a deep stack are joined, concat (at every layer) or separate (at the top).
         connections: none, residual or highway.
         dropout: probability of dropping.
+        input_dropout: the same for what enters the first layer; none = as dropout.
+        output_dropout: the same for what leaves the last layer; none = as dropout.
         locked_dropout: one dropout mask per sequence instead of a fresh one every step (Gal and Ghahramani 2016).
         recurrent_dropout: probability of dropping a unit of the old state from the recurrent products, for a whole
             sequence.
@@ -78,6 +81,8 @@ class RecurrentEncoder(nn.Module):
         merge: Literal["concat", "separate"] = "concat",
         connections: Connection = "none",
         dropout: float = 0.0,
+        input_dropout: float | None = None,
+        output_dropout: float | None = None,
         locked_dropout: bool = False,
         recurrent_dropout: float = 0.0,
         weight_drop: float = 0.0,
@@ -94,6 +99,8 @@ class RecurrentEncoder(nn.Module):
         self.merged = merge == "concat"
         self.layers, self.connections = nn.ModuleList(), nn.ModuleList()
         self.dropout = Dropout(dropout, locked=locked_dropout)
+        self.input_dropout = Dropout(dropout if input_dropout is None else input_dropout, locked=locked_dropout)
+        self.output_dropout = Dropout(dropout if output_dropout is None else output_dropout, locked=locked_dropout)
         self._stack(cell, input_size, [hidden_size] * num_layers if isinstance(hidden_size, int) else hidden_size)
         for made in self.cells():
             further = zoneout if zoneout_cell is None and made.states > 1 else zoneout_cell or 0.0
@@ -155,8 +162,8 @@ class RecurrentEncoder(nn.Module):
         if fields["chrono"] is not None and fields["forget_bias"] is not None:
             faults.append(("chrono", "chrono and forget_bias set the same biases; remove one of them"))
         probabilities = ["dropout", "recurrent_dropout", "weight_drop", "zoneout"]
-        if fields["zoneout_cell"] is not None:
-            probabilities.append("zoneout_cell")
+        optional = ("input_dropout", "output_dropout", "zoneout_cell")
+        probabilities += [name for name in optional if fields[name] is not None]
         return faults + check_probabilities(fields, *probabilities)
 
     def cells(self) -> Iterator[Cell]:
@@ -184,24 +191,26 @@ class RecurrentEncoder(nn.Module):
         initial = self._initial_state(x.size(1), state)
         read, last = [x], []  # what a layer reads: one tensor for both directions, or one for each
         for number, layer in enumerate(self.layers):
-            outputs, states = self._run_layer(layer, read, lengths, initial[number], final)
+            dropout = self.dropout if number else self.input_dropout
+            outputs, states = self._run_layer(layer, [dropout(x) for x in read], lengths, initial[number], final)
             if number and self.connections:
                 past = self.connections[number - 1]
                 outputs = [connect(x, y) for connect, x, y in zip(past, read, outputs, strict=True)]
             read = outputs
             last.append(states)
-        x = self.dropout(read[0] if len(read) == 1 else torch.cat(read, -1))
-        return Encoded(x.transpose(0, 1), self._summary(x, lengths), tuple(last) if final else None, lengths)
+        top = read[0] if len(read) == 1 else torch.cat(read, -1)
+        x = self.output_dropout(top)
+        states = tuple(last) if final else None
+        return Encoded(x.transpose(0, 1), self._summary(x, lengths), states, lengths, top.transpose(0, 1))
 
     def _run_layer(
         self, layer: Any, read: list[Tensor], lengths: Lengths, initial: tuple[Any, ...], final: bool
     ) -> tuple[list[Tensor], tuple[Any, ...]]:
         """What the next layer reads, each (T, B, F), and the final state of every direction."""
-        dropped = [self.dropout(x) for x in read]
         runs = [
             unroll(
                 cell,
-                dropped[direction % len(dropped)],
+                read[direction % len(read)],
                 initial[direction],
                 lengths,
                 reverse=direction == 1,

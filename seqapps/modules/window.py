@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from seqapps.cells import Lengths
+from seqapps.cells.lengths import without_padding
+from seqapps.errors import ShapeError
+from seqapps.modules.encoded import Encoded, FinalStates
 from seqapps.modules.feedforward import FeedforwardLayers, Nonlinearity, check_layers
 from seqapps.modules.stateless import StatelessEncoder, pool
 
@@ -24,6 +27,9 @@ class WindowEncoder(StatelessEncoder):
     (almost) from scratch". Words on the left only (`after: 0`) and the word after t to be predicted: the n-gram
     language model of Bengio et al. 2003, which sees n - 1 = before + 1 words; their direct connections from the window
     to the scores (the matrix W of equation 1, which they leave out in some experiments) are not here.
+
+    Where batches continue each other, a causal window reaches back into the batch before: its state is the last
+    `before` vectors that were read.
 
     Positions before the first token and after the last hold one learnt vector (Collobert's `PADDING` word), the same on
     both sides and zero to begin with. In a padded batch that is so from each sequence's own end.
@@ -62,11 +68,48 @@ class WindowEncoder(StatelessEncoder):
         counts = [(n, f"{n} is {fields[n]}, expected 0 or more") for n in ("before", "after") if fields[n] < 0]
         return counts + check_layers(fields)
 
+    def forward(
+        self, x: Tensor, lengths: Tensor | Lengths, state: FinalStates | None = None, *, final: bool = True
+    ) -> Encoded:
+        """Encode x (B, T, E).
+
+        Args:
+            lengths: (B,) int64.
+            state: final states of a batch that this one continues; None = nothing before. With `after` there are none.
+            final: False if nobody reads the final states; `Encoded.final` is then None.
+        """
+        if self.after or not self.before:
+            return super().forward(x, lengths, state, final=final)
+        x = x.transpose(0, 1)
+        lengths = Lengths.of(lengths, x.size(0), x.device)
+        past = self._past(x, state)
+        outputs = self.hidden(self._windows(x, lengths, past))
+        summary = pool(without_padding(outputs, lengths), ~lengths.padding, "mean")
+        outputs = without_padding(outputs, lengths)
+        states = (((self._last(torch.cat([past, x]), lengths),),),) if final else None  # [layer][direction][state]
+        return Encoded(outputs.transpose(0, 1), summary, states, lengths)
+
+    def _past(self, x: Tensor, state: FinalStates | None) -> Tensor:
+        """(before, B, E): the vectors that were read before x (T, B, E)."""
+        if state is None:
+            assert self.outside is not None
+            return self.outside.to(x.dtype).expand(self.before, x.size(1), -1)
+        expected = (x.size(1), self.before, x.size(2))
+        shapes = [tuple(s.shape) for layer in state for direction in layer for s in direction]
+        if shapes != [expected]:
+            raise ShapeError(f"window encoder: state has shapes {shapes}, expected one of {expected}; give its `final`")
+        return state[0][0][0].transpose(0, 1)
+
+    def _last(self, read: Tensor, lengths: Lengths) -> Tensor:
+        """(B, before, E): the last vectors of each sequence of what was read (before + T, B, E), without its padding."""
+        places = lengths.on_device[:, None] + torch.arange(self.before, device=read.device)
+        return read.transpose(0, 1).gather(1, places[..., None].expand(-1, -1, read.size(-1)))
+
     def encode(self, x: Tensor, lengths: Lengths) -> tuple[Tensor, Tensor]:
         outputs = self.hidden(self._windows(x, lengths))
         return outputs, pool(outputs, ~lengths.padding, "mean")
 
-    def _windows(self, x: Tensor, lengths: Lengths) -> Tensor:
+    def _windows(self, x: Tensor, lengths: Lengths, past: Tensor | None = None) -> Tensor:
         """(T, B, (before + 1 + after) E): beside each vector its neighbours, from the earliest to the latest."""
         if self.outside is None:
             return x
@@ -74,5 +117,6 @@ class WindowEncoder(StatelessEncoder):
         if not lengths.equal:
             x = torch.where(lengths.padding, self.outside, x)
         left, right = (self.outside.expand(n, batch, -1) for n in (self.before, self.after))
+        left = left if past is None else past
         x = torch.cat([left, x, right])  # (before + T + after, B, E)
         return torch.cat([x[k : k + steps] for k in range(self.before + 1 + self.after)], -1)

@@ -259,11 +259,21 @@ def test_dropped_inputs_still_reach_the_next_layer_by_a_residual_connection_whol
     ours = encoder(num_layers=2, connections="residual", dropout=0.5).train()
     for parameter in ours.layers[1].parameters():
         nn.init.zeros_(parameter)  # the second layer returns 0, so what leaves it is its input
-    drop, seen = ours.dropout.forward, []  # what is dropped: input of the first, of the second layer, output
-    ours.dropout.forward = lambda x: seen.append(x) or drop(x)
+    seen = []
+    for dropout in (ours.dropout, ours.output_dropout):  # what enters the second layer, what leaves it
+        dropout.register_forward_hook(lambda module, given, dropped: seen.append(given[0]))
     ours(sequences(), EQUAL)
-    _, read, left = seen
+    read, left = seen
     assert torch.equal(read, left)
+
+
+def test_what_enters_the_first_layer_and_what_leaves_the_last_can_be_dropped_apart():
+    ours = encoder(num_layers=2, dropout=0.5, input_dropout=0.0, output_dropout=0.25).train()
+    assert (ours.input_dropout.p, ours.dropout.p, ours.output_dropout.p) == (0.0, 0.5, 0.25)
+    encoded = ours(sequences(), EQUAL)
+    assert not (encoded.undropped == 0).any()
+    assert 0.1 < (encoded.outputs == 0).double().mean() < 0.4
+    assert encoder(dropout=0.5).input_dropout.p == encoder(dropout=0.5).output_dropout.p == 0.5
 
 
 def test_dropout_acts_in_training_only_on_input_layers_and_output():
