@@ -1,0 +1,137 @@
+"""The output layer and its cross-entropy in one, for large vocabularies."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqapps.errors import ComponentError, ShapeError
+
+__all__ = ["CrossEntropy", "linear_cross_entropy"]
+
+_ELEMENTS = 4_000_000  # logits that exist at once; fewer rows make slower products
+
+
+class CrossEntropy(NamedTuple):
+    """Sums over all rows.
+
+    Attributes:
+        total: the objective, with label smoothing; what is differentiated.
+        nll: negative log-likelihood of the targets in nats; has no gradient.
+    """
+
+    total: Tensor
+    nll: Tensor
+
+
+def linear_cross_entropy(
+    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, label_smoothing: float = 0.0
+) -> CrossEntropy:
+    """Cross-entropy of softmax(x W^T + b) with the targets, summed.
+
+        total = sum_n (1 - s) nll_n + s / V sum_v -log p_n(v),   nll_n = -log p_n(targets_n)
+
+    Equal to `F.cross_entropy(F.linear(x, weight, bias), targets, label_smoothing=s, reduction="sum")`, gradients
+    included. The logits exist for a chunk of rows at a time and turn into their own gradient at once, in place, so that
+    memory does not grow with the number of rows, and a pass over them is saved. Under autocast products are of its
+    type, and all else is fp32. There are no second derivatives.
+
+    Args:
+        x: (N, F). weight: (V, F). bias: (V,) or None.
+        targets: (N,) int64, 0 <= targets[n] < V. Rows of padding must be left out.
+        label_smoothing: s, 0 <= s < 1 (Szegedy et al. 2016, section 7).
+
+    Raises:
+        ShapeError: the shapes do not fit each other.
+        ComponentError: in the backward pass, if its result is to be differentiated again.
+    """
+    if x.dim() != 2 or x.size(1) != weight.size(1) or targets.shape != x.shape[:1]:
+        shapes = f"x {tuple(x.shape)}, weight {tuple(weight.shape)}, targets {tuple(targets.shape)}"
+        raise ShapeError(f"linear_cross_entropy: {shapes}; expected (N, F), (V, F), (N,)")
+    device = x.device.type
+    product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    with torch.autocast(device, enabled=False):
+        arguments = (x, weight, bias, targets, label_smoothing, product, torch.is_grad_enabled())
+        return CrossEntropy(*_LinearCrossEntropy.apply(*arguments))
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """The gradients are computed in the forward pass, and scaled in the backward pass."""
+
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        smoothing: float,
+        product: torch.dtype,
+        differentiated: bool,
+    ) -> tuple[Tensor, Tensor]:
+        exact = torch.promote_types(product, torch.float32)
+        wanted = [bool(wish and differentiated) for wish in ctx.needs_input_grad[:3]]
+        gradients = [
+            torch.zeros_like(tensor, dtype=exact) if wish and tensor is not None else None
+            for tensor, wish in zip((x, weight, bias), wanted, strict=True)
+        ]
+        total, nll = x.new_zeros((), dtype=exact), x.new_zeros((), dtype=exact)
+        factor = weight.to(product)
+        rows = max(1, _ELEMENTS // len(weight))
+        for start in range(0, len(x), rows):
+            part = slice(start, start + rows)
+            read = x[part].to(product)
+            logits = F.linear(read, factor, None if bias is None else bias.to(product)).to(exact)
+            chunk_total, chunk_nll = _cross_entropy(logits, targets[part, None], smoothing, differentiated=any(wanted))
+            total += chunk_total
+            nll += chunk_nll
+            if any(wanted):
+                _accumulate(gradients, part, logits, read, factor)
+        ctx.save_for_backward(*gradients)
+        ctx.mark_non_differentiable(nll)
+        ctx.types = x.dtype, weight.dtype, weight.dtype if bias is None else bias.dtype
+        return total, nll
+
+    @staticmethod
+    def backward(ctx, total: Tensor, _: Any) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+        if torch.is_grad_enabled():
+            raise ComponentError("linear_cross_entropy has no second derivative; use F.cross_entropy and F.linear")
+        found = [
+            None if gradient is None else (gradient * total).to(dtype)
+            for gradient, dtype in zip(ctx.saved_tensors, ctx.types, strict=True)
+        ]
+        return (*found, None, None, None, None)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float, *, differentiated: bool) -> tuple[Tensor, Tensor]:
+    """Objective and negative log-likelihood, summed; the logits (n, V) turn into the gradient of the former."""
+    highest = logits.amax(-1, keepdim=True)
+    gold = logits.gather(1, targets)
+    mean = logits.mean(-1, keepdim=True) if smoothing else gold
+    sums = logits.sub_(highest).exp_().sum(-1, keepdim=True)
+    normalizer = sums.log() + highest
+    nll = normalizer - gold
+    total = (1 - smoothing) * nll + smoothing * (normalizer - mean)
+    if differentiated:
+        logits.div_(sums)
+        if smoothing:
+            logits -= smoothing / logits.size(1)
+        logits.scatter_add_(1, targets, torch.full_like(gold, smoothing - 1))
+    return total.sum(), nll.sum()
+
+
+def _accumulate(gradients: list[Any], part: slice, logits: Tensor, read: Tensor, factor: Tensor) -> None:
+    """Add what a chunk, whose `logits` have become their gradient, contributes to those of x, weight and bias."""
+    of_x, of_weight, of_bias = gradients
+    if of_bias is not None:
+        of_bias += logits.sum(0)
+    logits = logits.to(read.dtype)
+    if of_x is not None:
+        of_x[part] = logits @ factor
+    if of_weight is not None and of_weight.dtype == read.dtype:
+        of_weight.addmm_(logits.t(), read)
+    elif of_weight is not None:
+        of_weight += logits.t() @ read
