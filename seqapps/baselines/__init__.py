@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from seqapps.baselines.hidden_markov_model import HiddenMarkovModel
+from seqapps.baselines.kneser_ney import KneserNey
 from seqapps.baselines.majority_class import MajorityClass
 from seqapps.baselines.most_frequent_tag import MostFrequentTag
 from seqapps.baselines.ngram_logistic_regression import NgramLogisticRegression
 
 __all__ = [
     "CLASSIFICATION",
+    "LANGUAGE_MODEL",
     "TAGGING",
     "HiddenMarkovModel",
+    "KneserNey",
     "MajorityClass",
     "MostFrequentTag",
     "NgramLogisticRegression",
@@ -27,3 +30,6 @@ CLASSIFICATION: dict[str, type[MajorityClass] | type[NgramLogisticRegression]] =
     "majority_class": MajorityClass,
     "ngram_logistic_regression": NgramLogisticRegression,
 }
+
+# Name in reports -> order of the KneserNey model.
+LANGUAGE_MODEL: dict[str, int] = {"unigram": 1, "kneser_ney_3": 3, "kneser_ney_5": 5}
