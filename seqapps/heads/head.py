@@ -48,7 +48,7 @@ class Head(nn.Module, abc.ABC):
     task: ClassVar[str]
     reads_final: ClassVar[bool] = False  # does it read `Encoded.final`?
     formats: ClassVar[tuple[str, ...]] = ("text", "jsonl")  # in which predictions can be written
-    needs_tokens: ClassVar[bool] = True  # False: an example without tokens is answered with nothing, not refused
+    empty_texts: ClassVar[Literal["refused", "skipped", "read"]] = "refused"  # skipped: answered with None found
     carries: bool = False  # does a batch go on from the final states of the one before (stream language models)?
 
     @classmethod
@@ -95,7 +95,7 @@ class Head(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def answer(self, tokens: list[str], found: Any, original: Any) -> Prediction:
-        """What `predict` found for an example, ready to be handed over; None if it has no tokens (`needs_tokens`)."""
+        """What `predict` found for an example, ready to be handed over; None if it was skipped (`empty_texts`)."""
 
     def check_training(self, train: IndexedSplit) -> None:
         """DataError naming row and position where the training split has targets that the head cannot learn."""

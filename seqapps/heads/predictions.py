@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ClassifiedText", "LabelledTokens", "Prediction"]
+__all__ = ["ClassifiedText", "LabelledTokens", "Prediction", "ScoredText"]
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,22 @@ class ClassifiedText(Prediction):
     def fields(self) -> dict[str, Any]:
         probabilities = {label: round(p, 4) for label, p in self.probabilities.items()}
         return {self.column: self.label, "probabilities": probabilities}
+
+
+@dataclass(frozen=True)
+class ScoredText(Prediction):
+    """Natural log-probability of each token of a text and of its end mark, under a language model."""
+
+    log_probs: list[float]
+
+    @property
+    def log_prob(self) -> float:
+        """That of the whole text."""
+        return math.fsum(self.log_probs)
+
+    def line(self) -> str:
+        """The log-probability of the text, end mark included."""
+        return f"{self.log_prob:.6f}"
+
+    def fields(self) -> dict[str, Any]:
+        return {"log_prob": round(self.log_prob, 6), "log_probs": [round(value, 6) for value in self.log_probs]}

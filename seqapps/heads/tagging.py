@@ -62,7 +62,7 @@ class Tagging(Head):
 
     task = "tagging"
     formats = ("text", "jsonl", "conllu")
-    needs_tokens = False
+    empty_texts = "skipped"
 
     def __init__(
         self,

@@ -101,7 +101,7 @@ class WindowEncoder(StatelessEncoder):
         return state[0][0][0].transpose(0, 1)
 
     def _last(self, read: Tensor, lengths: Lengths) -> Tensor:
-        """(B, before, E): the last vectors of each sequence of what was read (before + T, B, E), without its padding."""
+        """(B, before, E): the last vectors of each sequence in read (before + T, B, E), without its padding."""
         places = lengths.on_device[:, None] + torch.arange(self.before, device=read.device)
         return read.transpose(0, 1).gather(1, places[..., None].expand(-1, -1, read.size(-1)))
 

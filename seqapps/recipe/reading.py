@@ -5,7 +5,8 @@ the keyword-only parameters of their constructor. Only components that the recip
 what it leaves out, are imported; no data is opened.
 
 A section or component may have a classmethod `check_fields(fields) -> list[(field, message)]`, for what a type cannot
-say (ranges, fields that exclude each other); its faults are placed where the field was given.
+say (ranges, fields that exclude each other); its faults are placed where the field was given. A component of the model
+may have `check_recipe(fields, recipe) -> list[(place with dots, message)]`, for what other sections must hold for it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,20 @@ def load_recipe(path: str | os.PathLike[str], settings: Sequence[str] = ()) -> R
         sections = _Reader(faults, origins).sections(root, path)
     if faults:
         raise faults.error() from faults.cause
-    return Recipe(**sections, name=path.stem, origins=origins)
+    recipe = Recipe(**sections, name=path.stem, origins=origins)
+    _check_together(recipe, faults)
+    if faults:
+        raise faults.error()
+    return recipe
+
+
+def _check_together(recipe: Recipe, faults: Faults) -> None:
+    """Place the faults that components find in other sections."""
+    for spec in recipe.model.specs():
+        check = getattr(spec.target, "check_recipe", lambda fields, recipe: ())
+        for where, message in check(spec.fields, recipe):
+            mark = recipe.origins.get(where, DEFAULT)
+            faults.add(mark if mark != DEFAULT else spec.mark, f"{where}: {message}")
 
 
 class _Owner(NamedTuple):
