@@ -227,7 +227,15 @@ class LanguageModel(Head):
         for row, log_probs in enumerate(predictions):
             tokens = split.strings(self.column, row)
             examples.append(ScoredSentence(tokens, log_probs, [self._is_unknown(token, split) for token in tokens]))
-        return evaluate_language_model(examples, regime=self.regime, bootstrap=bootstrap)
+        frequencies = split.resources.frequencies[self.column]
+        characters = all(len(symbol) == 1 for symbol in self.vocabulary.symbols[self.vocabulary.specials :])
+        return evaluate_language_model(
+            examples,
+            regime=self.regime,
+            bootstrap=bootstrap,
+            frequencies=frequencies,
+            separator="" if characters else " ",
+        )
 
     def _is_unknown(self, token: str, split: IndexedSplit) -> bool:
         request = split.resources.requests[self.column]
