@@ -83,7 +83,7 @@ def plan(recipe: PathLike, *, settings: Sequence[str] = (), data_root: PathLike 
 
 
 def _measured(recipe: Recipe, data: OpenedData) -> dict[str, Any]:
-    model = build_model(recipe.model, data.resources.vocabularies, recipe.training.kernels)
+    model = build_model(recipe.model, data.resources.vocabularies, recipe.training.kernels, data.resources.sizes)
     freeze(model, recipe.model.freeze)
     listed = [{"name": name, "shape": list(p.shape), "count": p.numel()} for name, p in model.named_parameters()]
     train = data.splits["train"]
@@ -139,9 +139,11 @@ def _symbolic(recipe: Recipe) -> dict[str, Any]:
     used = set(_numbers(dataclasses.asdict(recipe.model)))
     stand_ins = [n for n in _STAND_INS if n not in used]
     names = {size: f"|{key}|" for key, size in zip(requests, stand_ins, strict=False)}
-    vocabularies = {key: _stand_in(request, size) for (key, request), size in zip(requests.items(), names, strict=True)}
+    stood = {key: (request, size) for (key, request), size in zip(requests.items(), names, strict=True)}
+    vocabularies = {key: _stand_in(request, size) for key, (request, size) in stood.items() if not request.is_array}
+    sizes = {key: size for key, (request, size) in stood.items() if request.level == "vector"}
     with torch.device("meta"):
-        model = build_model(recipe.model, vocabularies, recipe.training.kernels)
+        model = build_model(recipe.model, vocabularies, recipe.training.kernels, sizes)
     listed, fixed = [], 0
     terms: dict[str, int] = {}
     for name, parameter in model.named_parameters():

@@ -19,6 +19,7 @@ class Field(NamedTuple):
     `values` (B, T) int64, padded with 0; `lengths` (B,) int64, always on the CPU. A character field has `forms` too:
     each distinct token of the batch once, values (U, C), lengths (U,); its own values say which of the U a position is.
     A text that a model writes has `following` (B, T): the symbol after each position, `<eos>` after the last token.
+    Vectors are `values` (B, R, D) float32, `lengths` of them in each row; images (B, 3, S, S) uint8, each of length 1.
     """
 
     values: Tensor
@@ -97,6 +98,10 @@ class Rows:
             self.offsets[0] : self.offsets[-1]
         ]
         return Rows(values, offsets)
+
+    def taken(self, rows: np.ndarray) -> Rows:
+        """The chosen rows as rows."""
+        return Rows(self.concatenated(rows), np.concatenate([[0], np.cumsum(self.lengths[rows])]))
 
     def padded(self, rows: np.ndarray, *, fill: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """The chosen rows, padded to the longest: (B, T) int64 and lengths (B,) int64."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from seqapps.data.arrays import ArrayColumn
 from seqapps.data.batch import Batch, Field, Rows
 from seqapps.data.dataset import check_aligned, column_of_lists, column_of_values
-from seqapps.data.requests import Request
+from seqapps.data.requests import Request, written_columns
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from seqapps.errors import DataError
@@ -43,7 +44,8 @@ def read_forms(
                 offsets[column] = ends
         coded = flat.dictionary_encode()
         read[column] = FormColumn(coded.dictionary.to_pylist(), Rows(np.asarray(coded.indices, np.int64), ends))
-    check_aligned(offsets, split)
+    if offsets:
+        check_aligned(offsets, split)
     return read
 
 
@@ -51,30 +53,44 @@ class IndexedSplit:
     """A split ready for batching.
 
     Args:
-        columns: `read_forms` of the split.
+        columns: `read_forms` of the split, and `seqapps.data.arrays.read_arrays`.
         resources: what the model asked for, built from the training split. A label column that this split lacks is left
             out (prediction).
         name: of the split, for messages.
 
     Attributes:
-        lengths: (N,) tokens per example.
+        lengths: (N,) tokens per example. Where no text is read: vectors, or squares of 8 pixels of an image, and one
+            more than the tokens to be written.
         unknown_labels: key -> labels that training never saw, with their counts; they are numbered -1 and must not be
             trained on.
     """
 
-    def __init__(self, columns: Mapping[str, FormColumn], resources: Resources, name: str):
+    def __init__(self, columns: Mapping[str, FormColumn | ArrayColumn], resources: Resources, name: str):
         self.columns, self.resources, self.name = columns, resources, name
-        self.lengths = columns[resources.token_column].numbers.lengths
+        self.lengths = _lengths(columns, resources)
         self.unknown_labels: dict[str, dict[str, int]] = {}
         self._rows: dict[str, Rows] = {}
         self._characters: dict[str, Rows] = {}
+        self._arrays: dict[str, ArrayColumn] = {}
         for key, request in resources.requests.items():
             column = columns.get(request.column)
             if column is None:
                 if not request.is_target:
                     raise DataError(f"split {name!r}: no column {request.column!r}")
                 continue
-            self._number(key, request, column, resources.vocabularies[key])
+            if isinstance(column, ArrayColumn):
+                self._take(key, request, column)
+            else:
+                self._number(key, request, column, resources.vocabularies[key])
+
+    def _take(self, key: str, request: Request, column: ArrayColumn) -> None:
+        trained = self.resources.sizes.get(key, request.size)
+        if column.size != trained:
+            raise DataError(
+                f"split {self.name!r}: column {request.column!r} holds vectors of {column.size} numbers, the model "
+                f"reads vectors of {trained}"
+            )
+        self._arrays[key] = column
 
     def _number(self, key: str, request: Request, column: FormColumn, vocabulary: Vocabulary) -> None:
         forms = [form.lower() for form in column.forms] if request.lowercase else column.forms
@@ -106,6 +122,7 @@ class IndexedSplit:
     def strings(self, column: str, row: int) -> list[str]:
         """The strings of one row of a column."""
         read = self.columns[column]
+        assert isinstance(read, FormColumn), column
         return [read.forms[i] for i in read.numbers[row]]
 
     @property
@@ -116,7 +133,12 @@ class IndexedSplit:
     def batch(self, examples: np.ndarray) -> Batch:
         """The chosen examples as padded tensors, on the CPU."""
         fields: dict[str, Field] = {}
-        for key, rows in self._rows.items():
+        for key in self.resources.requests:
+            if key in self._arrays:
+                fields[key] = self._arrays[key].field(examples)
+            if key not in self._rows:
+                continue
+            rows = self._rows[key]
             values, lengths = map(torch.from_numpy, rows.padded(examples))
             if key in self._characters:
                 fields[key] = self.spelled(key, values, lengths)
@@ -138,6 +160,14 @@ class IndexedSplit:
         characters, character_lengths = self._characters[key].padded(used)
         spelled = Field(torch.from_numpy(characters), torch.from_numpy(character_lengths))
         return Field(torch.from_numpy(index), lengths, spelled)
+
+
+def _lengths(columns: Mapping[str, FormColumn | ArrayColumn], resources: Resources) -> np.ndarray:
+    if resources.input_columns:
+        return columns[resources.token_column].lengths
+    read = [columns[r.column].lengths for r in resources.requests.values() if r.is_array]
+    written = [columns[c].lengths + 1 for c in written_columns(resources.requests) if c in columns]
+    return np.sum([*read, *written], axis=0)
 
 
 def _real(values: torch.Tensor, lengths: torch.Tensor) -> np.ndarray:

@@ -11,9 +11,11 @@ from seqapps.errors import ComponentError
 __all__ = [
     "Frame",
     "Request",
+    "array_requests",
     "columns_of",
     "framed",
     "merge_requests",
+    "several_columns",
     "single_columns",
     "text_columns",
     "written_columns",
@@ -28,7 +30,8 @@ class Request(NamedTuple):
     Level `token`: each token a number, `<unk>` for unknown ones. Level `character`: each token a sequence of character
     numbers. Level `label`: each token a label, no specials. Level `class`: one label for the whole example, no
     specials. Level `target`: a text to be written, each token a number; its length is its own. Labels and texts to be
-    written are targets, so they are absent when predicting.
+    written are targets, so they are absent when predicting. Level `vector`: a vector of numbers, or a list of vectors.
+    Level `image`: an image, as `seqapps.data.image_files` reads it.
 
     A text that a model writes has a frame, marks that tell where it begins and ends: `sentence`, `<bos>` before and
     `<eos>` after every one; `stream`, `<eos>` after every one, which the next one follows.
@@ -38,11 +41,14 @@ class Request(NamedTuple):
         min_frequency, max_size: what enters the vocabulary, see `Vocabulary.from_counts`.
         max_length: characters kept of a token, the first half and the last half of them.
         vectors: a file of pretrained vectors; `all` in `vectors_words` adds its words to the vocabulary.
+        several: a row is a list of texts to be written, any of which would do, and not one text in tokens; see
+            `seqapps.data.several`.
+        size: pixels of the side to which images are brought.
     """
 
     key: str
     column: str
-    level: Literal["token", "character", "label", "class", "target"] = "token"
+    level: Literal["token", "character", "label", "class", "target", "vector", "image"] = "token"
     lowercase: bool = False
     min_frequency: int = 1
     max_size: int | None = None
@@ -50,6 +56,13 @@ class Request(NamedTuple):
     vectors: str | None = None
     vectors_words: Literal["training", "all"] = "training"
     frame: Frame = "none"
+    several: bool = False
+    size: int | None = None
+
+    @property
+    def is_array(self) -> bool:
+        """Does the column hold numbers already, so that there is no vocabulary?"""
+        return self.level in ("vector", "image")
 
     @property
     def is_target(self) -> bool:
@@ -59,7 +72,7 @@ class Request(NamedTuple):
     @property
     def specials(self) -> tuple[str, ...]:
         """Symbols that its vocabulary begins with."""
-        if self.level in ("label", "class"):
+        if self.level in ("label", "class") or self.is_array:
             return ()
         marks = {"none": (), "sentence": (BOS, EOS), "stream": (EOS,)}
         return (PAD, UNK, *marks[self.frame])
@@ -80,7 +93,7 @@ def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
 
 def framed(requests: Iterable[Request], frame: Frame) -> list[Request]:
     """The requests of a model that writes what it reads: all that it reads gets its frame."""
-    return [request if request.is_target else request._replace(frame=frame) for request in requests]
+    return [r if r.is_target or r.is_array else r._replace(frame=frame) for r in requests]
 
 
 def columns_of(requests: Mapping[str, Request]) -> list[str]:
@@ -95,9 +108,26 @@ def single_columns(requests: Mapping[str, Request]) -> set[str]:
 
 def text_columns(requests: Mapping[str, Request]) -> list[str]:
     """The columns that a model reads, which may come as text."""
-    return list(dict.fromkeys(request.column for request in requests.values() if not request.is_target))
+    return list(dict.fromkeys(r.column for r in requests.values() if not r.is_target and not r.is_array))
 
 
 def written_columns(requests: Mapping[str, Request]) -> list[str]:
     """The columns that a model writes, which may come as text, too; their rows have lengths of their own."""
     return list(dict.fromkeys(request.column for request in requests.values() if request.level == "target"))
+
+
+def several_columns(requests: Mapping[str, Request]) -> set[str]:
+    """The columns whose rows are lists of texts to be written."""
+    return {request.column for request in requests.values() if request.several}
+
+
+def array_requests(requests: Mapping[str, Request]) -> dict[str, Request]:
+    """Column -> the request that reads it, for vectors and images.
+
+    Raises ComponentError if two of different size or level read one column.
+    """
+    found: dict[str, Request] = {}
+    for request in requests.values():
+        if request.is_array and found.setdefault(request.column, request)[2:] != request[2:]:
+            raise ComponentError(f"two parts of the model read column {request.column!r} differently; set one size")
+    return found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from seqapps.data.arrays import ArrayColumn
 from seqapps.data.batch import Rows
 from seqapps.data.requests import Request, text_columns
 from seqapps.data.vocabulary import Vocabulary
@@ -28,6 +29,15 @@ class FormColumn:
         counts = np.bincount(self.numbers.values, minlength=len(self.forms))
         return dict(zip(self.forms, counts.tolist(), strict=True))
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) strings of every row."""
+        return self.numbers.lengths
+
+    def taken(self, rows: np.ndarray) -> FormColumn:
+        """With these rows of it as rows."""
+        return FormColumn(self.forms, self.numbers.taken(rows))
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -38,15 +48,17 @@ class Resources:
         vocabularies: key -> its symbols.
         frequencies: column of tokens -> training frequency of every form, as it is spelt, whatever a vocabulary leaves
             out.
+        sizes: key of vectors -> how many numbers each of them has.
     """
 
     requests: dict[str, Request]
     vocabularies: dict[str, Vocabulary]
     frequencies: dict[str, dict[str, int]]
+    sizes: dict[str, int] = field(default_factory=dict)
 
     @property
     def token_column(self) -> str:
-        """The column that holds the input's tokens."""
+        """The column that holds the input's tokens; a model that reads no text has none."""
         return self.input_columns[0]
 
     @property
@@ -58,7 +70,7 @@ class Resources:
     def build(
         cls,
         requests: Mapping[str, Request],
-        train: Mapping[str, FormColumn],
+        train: Mapping[str, FormColumn | ArrayColumn],
         vector_words: Mapping[str, Sequence[str]] | None = None,
     ) -> Resources:
         """From the training split.
@@ -67,20 +79,25 @@ class Resources:
             train: its columns.
             vector_words: key -> words of a file of pretrained vectors that join the vocabulary with count 0.
         """
-        frequencies = {name: column.frequencies() for name, column in train.items()}
-        vocabularies = {}
+        texts = {name: column for name, column in train.items() if isinstance(column, FormColumn)}
+        frequencies = {name: column.frequencies() for name, column in texts.items()}
+        vocabularies, sizes = {}, {}
         for key, request in requests.items():
+            if request.level == "vector":
+                sizes[key] = train[request.column].size  # type: ignore[union-attr]
+            if request.is_array:
+                continue
             counts = _counts(frequencies[request.column], request)
             if request.level in ("label", "class"):
-                scheme = detect(_rows_of_forms(train[request.column])) if request.level == "label" else None
+                scheme = detect(_rows_of_forms(texts[request.column])) if request.level == "label" else None
                 vocabularies[key] = Vocabulary.from_counts(counts, specials=(), scheme=scheme)
                 continue
             vocabulary = Vocabulary.from_counts(
                 counts, specials=request.specials, min_frequency=request.min_frequency, max_size=request.max_size
             )
             vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
-        tokens = {r.column: frequencies[r.column] for r in requests.values() if not r.is_target}
-        return cls(dict(requests), vocabularies, tokens)
+        tokens = {column: frequencies[column] for column in text_columns(requests)}
+        return cls(dict(requests), vocabularies, tokens, sizes)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads, by file name."""
@@ -88,6 +105,7 @@ class Resources:
             "requests": {key: request._asdict() for key, request in self.requests.items()},
             "vocabularies": {key: vocabulary.to_json() for key, vocabulary in self.vocabularies.items()},
             "frequencies": self.frequencies,
+            "sizes": self.sizes,
         }
 
     @classmethod
@@ -97,6 +115,7 @@ class Resources:
             {key: Request(**request) for key, request in saved["requests"].items()},
             {key: Vocabulary.from_json(vocabulary) for key, vocabulary in saved["vocabularies"].items()},
             saved["frequencies"],
+            saved.get("sizes", {}),
         )
 
 

@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqapps.data.arrays import ArrayColumn, read_arrays
 from seqapps.data.dataset import derive_splits, prepare_split, tokenize_texts
 from seqapps.data.indexed import IndexedSplit, read_forms
 from seqapps.data.requests import (
     Request,
+    array_requests,
     columns_of,
     framed,
     merge_requests,
+    several_columns,
     single_columns,
     text_columns,
     written_columns,
 )
 from seqapps.data.resources import FormColumn, Resources
+from seqapps.data.several import REFERENCES, Column, unfolded, with_references
 from seqapps.data.sources.source import Places, Source
 from seqapps.engine.model import Model
 from seqapps.engine.schedules import Schedule
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from seqapps.data.vectors import Vectors
+
+_NAME = "name"  # what an image is called
+_FURTHER = (_NAME, REFERENCES)
 
 __all__ = ["OpenedData", "fingerprint", "forms_of", "freeze", "open_data", "requests_of"]
 
@@ -65,10 +72,28 @@ def requests_of(model: sections.Model) -> dict[str, Request]:
     return merge_requests(framed((request for requests in asked for request in requests), frame))
 
 
-def forms_of(dataset: Dataset, requests: Mapping[str, Request], split: str) -> dict[str, FormColumn]:
-    """The columns of a split that requests read, by their forms."""
-    single, written = single_columns(requests), written_columns(requests)
-    return read_forms(dataset, columns_of(requests), split, single, written)
+def forms_of(
+    dataset: Dataset, requests: Mapping[str, Request], split: str, *, every: bool = False
+) -> dict[str, Column]:
+    """The columns of a split that requests read: texts and labels by their forms, vectors and images as arrays.
+
+    Where a row has several texts to be written, each is a row if `every`, and only the first otherwise.
+    """
+    arrays, several = array_requests(requests), several_columns(requests)
+    kept = [name for name in _FURTHER if name in dataset.column_names]
+    columns = [name for name in columns_of(requests) if name not in arrays and name not in several]
+    single, written = {*single_columns(requests), _NAME}, [*written_columns(requests), REFERENCES]
+    read: dict[str, Column] = dict(read_forms(dataset, [*columns, *kept], split, single, written))
+    read.update({name: read_arrays(dataset, request, split) for name, request in arrays.items()})
+    for column in several:
+        read = unfolded(read, dataset, column, every=every)
+    return read
+
+
+def _further(dataset: Dataset, requests: Mapping[str, Request]) -> list[str]:
+    """Columns that nobody asked for, and that reports and scores take up where they are there."""
+    wanted = [_NAME] * bool(array_requests(requests)) + [REFERENCES] * bool(written_columns(requests))
+    return [name for name in wanted if name in dataset.column_names and name not in columns_of(requests)]
 
 
 def needed_splits(recipe: Recipe) -> list[str]:
@@ -99,9 +124,12 @@ def load_splits(
     ready = {}
     for name in dict.fromkeys([*required, *wanted]):
         if name in found:
-            split = prepare_split(found[name], name, columns_of(requests), recipe.data.columns, recipe.data.limit)
+            columns = [*columns_of(requests), *_further(found[name], requests)]
+            split = prepare_split(found[name], name, columns, recipe.data.columns, recipe.data.limit)
+            several = several_columns(requests)
+            split = with_references(split, several, name, tokenizer.tokenize)
             texts = [*text_columns(requests), *written_columns(requests)]
-            ready[name] = tokenize_texts(split, texts, tokenizer.tokenize)
+            ready[name] = tokenize_texts(split, [t for t in texts if t not in several], tokenizer.tokenize)
     return source, ready
 
 
@@ -110,7 +138,7 @@ def open_data(recipe: Recipe, places: Places) -> OpenedData:
     required = needed_splits(recipe)
     source, datasets = load_splits(recipe, places, ["validation"], required)
     requests = requests_of(recipe.model)
-    forms = {name: forms_of(dataset, requests, name) for name, dataset in datasets.items()}
+    forms = {name: forms_of(dataset, requests, name, every=name == "train") for name, dataset in datasets.items()}
     vectors = read_pretrained(requests, forms["train"], places)
     words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}
     resources = Resources.build(requests, forms["train"], words)
@@ -120,16 +148,16 @@ def open_data(recipe: Recipe, places: Places) -> OpenedData:
     return OpenedData(source, resources, splits, prints, notes, vectors)
 
 
-def read_pretrained(
-    requests: Mapping[str, Request], train: Mapping[str, FormColumn], places: Places
-) -> dict[str, Vectors]:
+def read_pretrained(requests: Mapping[str, Request], train: Mapping[str, Column], places: Places) -> dict[str, Vectors]:
     """The vectors that requests name: of words in training, or of all words."""
     read = {}
     for key, request in requests.items():
         if request.vectors is not None:
             from seqapps.data.vectors import read_vectors
 
-            forms = train[request.column].forms
+            column = train[request.column]
+            assert isinstance(column, FormColumn)
+            forms = column.forms
             wanted = {form.lower() for form in forms} if request.lowercase else set(forms)
             read[key] = read_vectors(places.find(request.vectors), None if request.vectors_words == "all" else wanted)
     return read
@@ -145,11 +173,14 @@ def _notes(split: IndexedSplit) -> list[str]:
     return notes
 
 
-def fingerprint(columns: Mapping[str, FormColumn]) -> str:
+def fingerprint(columns: Mapping[str, Column]) -> str:
     """SHA-256 of what a split holds, independent of how it was stored."""
     digest = hashlib.sha256()
     for name in sorted(columns):
         column = columns[name]
+        if isinstance(column, ArrayColumn):
+            digest.update(f"{name}\0{column.fingerprint()}".encode())
+            continue
         digest.update(f"{name}\0{len(column.numbers)}\0".encode())
         digest.update("\0".join(column.forms).encode("utf8", "surrogatepass"))
         digest.update(np.ascontiguousarray(column.numbers.values, np.int64).tobytes())

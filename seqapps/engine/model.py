@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -51,11 +52,20 @@ class Model(nn.Module):
         return self.encode(batch, state if batch.continues else None, final=final)
 
 
-def build_model(section: sections.Model, vocabularies: Mapping[str, Vocabulary], kernels: str) -> Model:
-    """Construct the model of a recipe; weights are drawn from torch's global generator."""
-    embedder = section.embedder.build(vocabularies=vocabularies, sizes={})
+def build_model(
+    section: sections.Model,
+    vocabularies: Mapping[str, Vocabulary],
+    kernels: str,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+) -> Model:
+    """Construct the model of a recipe; weights are drawn from torch's global generator.
+
+    Args:
+        vocabularies, sizes: of the run's resources.
+    """
+    embedder = section.embedder.build(vocabularies=vocabularies, sizes=sizes)
     encoder = section.encoder.build(input_size=embedder.output_size)
-    head = section.head.build(encoder=encoder, embedder=embedder, vocabularies=vocabularies, sizes={})
+    head = section.head.build(encoder=encoder, embedder=embedder, vocabularies=vocabularies, sizes=sizes)
     model = Model(embedder, encoder, head)
     for module in model.modules():
         if hasattr(module, "kernels"):

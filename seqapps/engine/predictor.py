@@ -48,7 +48,9 @@ class Predictor:
         self.recipe: Recipe = load_recipe(self.folder / "recipe.yaml")
         self.resources = Resources.from_json(self.folder.read_json("resources.json"))
         self.device = resolve_device(device, "device")
-        self.model: Model = build_model(self.recipe.model, self.resources.vocabularies, self.recipe.training.kernels)
+        self.model: Model = build_model(
+            self.recipe.model, self.resources.vocabularies, self.recipe.training.kernels, self.resources.sizes
+        )
         tensors, _ = self.folder.read_tensors("model.safetensors")
         load_model_tensors(self.model, tensors, str(self.folder / "model.safetensors"))
         self.model.to(self.device).eval()
