@@ -132,6 +132,7 @@ def by_group(report: Mapping[str, Any]) -> Section | None:
     parts = []
     for name, title, group in (
         ("by_length", "By length in tokens", "length"),
+        ("by_position", "By position in the sentence", "position"),
         ("by_frequency", "By frequency of the word form in training", "frequency"),
     ):
         table = _table(report, name)

@@ -31,6 +31,9 @@ _TITLES = {
     "weighted_f1": "weighted F1 over labels",
     "calibration_error": "calibration error",
     "roc_auc": "area under ROC curve",
+    "perplexity_known": "perplexity, known words",
+    "bits_per_character": "bits per character",
+    "agreement_accuracy": "right sentence preferred",
     "f1": "span F1",
     "precision": "span precision",
     "recall": "span recall",
@@ -38,7 +41,12 @@ _TITLES = {
     "hidden_markov_model": "hidden Markov model",
     "majority_class": "majority class",
     "ngram_logistic_regression": "n-gram logistic regression",
+    "unigram": "unigram model",
+    "kneser_ney_3": "Kneser-Ney trigram model",
+    "kneser_ney_5": "Kneser-Ney 5-gram model",
 }
+
+_FURTHER_DECIMALS = {"bits": 1}  # of units in which small differences matter
 
 _REASONS = {
     "epochs": "all epochs were done",
@@ -63,13 +71,14 @@ def count(value: int) -> str:
 
 
 def number(value: float | None, unit: str = "fraction", decimals: int = 1) -> str:
-    """A value without its unit: of a fraction the per cent.
+    """A value without its unit: of a fraction the per cent; of bits with one decimal more.
 
-    >>> number(0.92871), number(None), number(53.4, unit="perplexity")
-    ('92.9', '–', '53.4')
+    >>> number(0.92871), number(None), number(53.4, unit="perplexity"), number(1.2345, unit="bits")
+    ('92.9', '–', '53.4', '1.23')
     """
     if value is None:
         return NONE
+    decimals += _FURTHER_DECIMALS.get(unit, 0)
     return f"{100 * value:.{decimals}f}" if unit == "fraction" else f"{value:.{decimals}f}"
 
 
@@ -97,11 +106,12 @@ def interval(bounds: Sequence[float] | None, unit: str = "fraction", decimals: i
 def points(value: float, unit: str = "fraction") -> str:
     """A difference, always with its sign.
 
-    >>> points(0.0113), points(-0.002), points(0.0)
-    ('+1.1', '−0.2', '+0.0')
+    >>> points(0.0113), points(-0.002), points(0.0), points(-0.034, unit="bits")
+    ('+1.1', '−0.2', '+0.0', '−0.03')
     """
-    shown = 100 * value if unit == "fraction" else value
-    return f"{shown:+.1f}".replace("-0.0", "+0.0").replace("-", "−")
+    decimals = 1 + _FURTHER_DECIMALS.get(unit, 0)
+    shown = round(100 * value if unit == "fraction" else value, decimals) + 0.0  # + 0.0 turns -0.0 round
+    return f"{shown:+.{decimals}f}".replace("-", "−")
 
 
 def duration(seconds: float) -> str:
