@@ -5,10 +5,10 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-__all__ = ["ClassifiedText", "LabelledTokens", "Prediction", "ScoredText"]
+__all__ = ["Alternative", "ClassifiedText", "LabelledTokens", "Prediction", "ScoredText", "WrittenText"]
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,51 @@ class ScoredText(Prediction):
 
     def fields(self) -> dict[str, Any]:
         return {"log_prob": round(self.log_prob, 6), "log_probs": [round(value, 6) for value in self.log_probs]}
+
+
+class Alternative(NamedTuple):
+    """A further text that might have been written, its tokens, and the natural logarithm of its probability."""
+
+    text: str
+    tokens: list[str]
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class WrittenText(Prediction):
+    """A text that was written for what was read; `column` is what it is called.
+
+    Attributes:
+        written: its tokens, without the end mark.
+        log_prob: natural logarithm of its probability under the model.
+        alternatives: the other texts that were asked for, the best first.
+        attention: for each token written, and for the end mark if there is one row more, the weights over the tokens
+            read; None if there are none.
+    """
+
+    column: str
+    text: str
+    written: list[str]
+    log_prob: float
+    alternatives: list[Alternative] = field(default_factory=list)
+    attention: list[list[float]] | None = None
+
+    def line(self) -> str:
+        """The text; line ends that it may hold become spaces."""
+        return " ".join(self.text.splitlines())
+
+    def fields(self) -> dict[str, Any]:
+        """`column`, `<column>_tokens` and `log_prob`, and `alternatives` and `attention` where there are any."""
+        found: dict[str, Any] = {
+            self.column: self.text,
+            f"{self.column}_tokens": self.written,
+            "log_prob": round(self.log_prob, 4),
+        }
+        if self.alternatives:
+            found["alternatives"] = [
+                {self.column: text, f"{self.column}_tokens": tokens, "log_prob": round(log_prob, 4)}
+                for text, tokens, log_prob in self.alternatives
+            ]
+        if self.attention is not None:
+            found["attention"] = [[round(weight, 4) for weight in row] for row in self.attention]
+        return found
