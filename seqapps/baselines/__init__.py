@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seqapps.baselines.generation import CopySource, MostFrequentCaption, NearestSource, NearestVectorCaption
 from seqapps.baselines.hidden_markov_model import HiddenMarkovModel
 from seqapps.baselines.kneser_ney import KneserNey
 from seqapps.baselines.majority_class import MajorityClass
@@ -9,13 +10,19 @@ from seqapps.baselines.most_frequent_tag import MostFrequentTag
 from seqapps.baselines.ngram_logistic_regression import NgramLogisticRegression
 
 __all__ = [
+    "CAPTIONING",
     "CLASSIFICATION",
     "LANGUAGE_MODEL",
     "TAGGING",
+    "TRANSLATION",
+    "CopySource",
     "HiddenMarkovModel",
     "KneserNey",
     "MajorityClass",
+    "MostFrequentCaption",
     "MostFrequentTag",
+    "NearestSource",
+    "NearestVectorCaption",
     "NgramLogisticRegression",
 ]
 
@@ -33,3 +40,15 @@ CLASSIFICATION: dict[str, type[MajorityClass] | type[NgramLogisticRegression]] =
 
 # Name in reports -> order of the KneserNey model.
 LANGUAGE_MODEL: dict[str, int] = {"unigram": 1, "kneser_ney_3": 3, "kneser_ney_5": 5}
+
+# Name in reports -> class with fit(sources, targets) and predict(sources) -> targets, all of them tokens.
+TRANSLATION: dict[str, type[CopySource] | type[NearestSource]] = {
+    "copy_source": CopySource,
+    "nearest_source": NearestSource,
+}
+
+# Name in reports -> class with fit(vectors (N, D), captions of each image) and predict(vectors) -> captions, as tokens.
+CAPTIONING: dict[str, type[MostFrequentCaption] | type[NearestVectorCaption]] = {
+    "most_frequent_caption": MostFrequentCaption,
+    "nearest_vector": NearestVectorCaption,
+}
