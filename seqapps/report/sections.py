@@ -7,6 +7,7 @@ from typing import Any
 
 from seqapps.report import plots, wording
 from seqapps.report.diagnostics import diagnostics_section
+from seqapps.report.language_model_section import pairs, predicted, sentence_surprise
 from seqapps.report.report import strongest_baseline
 from seqapps.report.section import Section
 
@@ -223,9 +224,12 @@ SECTIONS: tuple[Callable[[Mapping[str, Any]], Section | None], ...] = (
     confusion,
     per_span_type,
     per_label,
+    predicted,
+    pairs,
     by_group,
     calibration,
     worst,
+    sentence_surprise,
     certain_errors,
     other_splits,
     diagnostics,

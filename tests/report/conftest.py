@@ -7,6 +7,7 @@ import pytest
 
 from seqapps.metrics.classification import ClassifiedExample, evaluate_classification
 from seqapps.metrics.intervals import Bootstrap
+from seqapps.metrics.language_model import ScoredSentence, evaluate_language_model, evaluate_pairs
 from seqapps.metrics.tagging import TaggedSentence, evaluate_tagging
 
 
@@ -28,6 +29,10 @@ _MODEL, _BASELINE = _evaluations()
 _CLASSIFIER = evaluate_classification(
     [ClassifiedExample(["a", "ß"], gold, "$x_1$", [0.7, 0.3]) for gold in ("$x_1$", "名詞")], ["$x_1$", "名詞"]
 )
+_LANGUAGE_MODEL = evaluate_language_model(
+    [ScoredSentence([*"abcde"], [-1.0] * 6, [False] * 5)] * 20, regime="sentence", bootstrap=None
+)
+_PAIRS = evaluate_pairs([-1.0], [-2.0], [3])
 _REPORT = {
     "format": 1,
     "name": "pos",
@@ -38,7 +43,7 @@ _REPORT = {
     "metrics": _MODEL.metrics(),
     "baselines": {"hidden_markov_model": {"metrics": _BASELINE.metrics()}},
     "differences": {"hidden_markov_model": _MODEL.difference(_BASELINE, Bootstrap(samples=100)).to_json()},
-    "tables": {**_CLASSIFIER.tables, **_MODEL.tables},
+    "tables": {**_LANGUAGE_MODEL.tables, **_PAIRS.tables, **_CLASSIFIER.tables, **_MODEL.tables},
     "splits": {"validation": _BASELINE.metrics()},
     "training": {
         "curves": [
