@@ -35,6 +35,7 @@ RESOURCES = (
     "sizes",  # mapping: column -> int, feature sizes found in the data
     "embedder",  # the model's embedder
     "encoder",  # the model's encoder
+    "vocabulary",  # Vocabulary of the text that a decoder writes
     "parameters",  # an optimizer's parameter groups
     "total_steps",  # int: optimizer steps planned for the run
 )
@@ -189,6 +190,7 @@ KINDS: dict[str, Registry] = {
         ("cells", "cell", "recurrent cells: one step of a recurrent layer"),
         ("encoders", "encoder", "sequences of vectors to sequences of vectors"),
         ("embedders", "embedder", "a batch's symbols to vectors"),
+        ("decoders", "decoder", "an encoded source to the text that a model writes, token by token"),
         ("heads", "head", "tasks: loss, prediction and evaluation on an encoder's outputs"),
         ("sources", "source", "where data comes from"),
         ("tokenizers", "tokenizer", "typed text to tokens"),

@@ -1,0 +1,296 @@
+"""The recurrent decoder: any cell writes a text, token by token, with or without attention to what was encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seqapps.cells import Cell, Lengths, State, unroll
+from seqapps.cells.regularizers import Regularizers, check_regularizers
+from seqapps.data.vocabulary import Vocabulary
+from seqapps.modules.attention import Attention, AttentionKind, Memory
+from seqapps.modules.bridge import Bridge, BridgeKind
+from seqapps.modules.dropout import Dropout, check_probabilities
+from seqapps.modules.encoded import Encoded
+from seqapps.modules.scheduled_sampling import ScheduledSampling
+from seqapps.modules.search import Step
+from seqapps.recipe.spec import Spec
+
+__all__ = ["Decoded", "DecoderState", "RecurrentDecoder"]
+
+
+class DecoderState(NamedTuple):
+    """What is carried from step to step, N rows.
+
+    Attributes:
+        cells: the state of each layer.
+        fed: (N, F), the output of the step before, with input feeding; else None.
+        covered: (N, S), the weights of the steps before, summed, with coverage; else None.
+    """
+
+    cells: tuple[State, ...]
+    fed: Tensor | None
+    covered: Tensor | None
+
+
+class Decoded(NamedTuple):
+    """What a decoder makes of texts that are given.
+
+    Attributes:
+        outputs: (B, T, F), what `logits` reads; whatever on padding.
+        penalty: what the decoder adds to the objective, summed over the batch; None = nothing.
+    """
+
+    outputs: Tensor
+    penalty: Tensor | None
+
+
+class RecurrentDecoder(nn.Module):
+    """A stack of recurrent layers that reads the token written last, attends, and says which comes next.
+
+        h_t = cells([E y_{t-1}; o_{t-1}], h_{t-1})       o_{t-1} with input feeding only
+        a_t, c_t = attention(h_t, outputs of the encoder)
+        o_t = tanh(W_c c_t + W_h h_t + b)                h_t itself without attention
+        p(y_t) = softmax(W_o o_t + b_o)
+
+    Attention comes after the recurrence, as in Luong, Pham and Manning 2015 (arXiv 1508.04025, equations 5 and 6 and
+    section 3.3), for additive scores, too: there Bahdanau, Cho and Bengio attend with h_{t-1}, and feed c_t to the
+    recurrence. So without input feeding the recurrence over a text that is given is one `unroll`, and attention follows
+    for all steps at once.
+
+    Deviations: W_c is multiplied with what is averaged instead of with the average, once for a sequence.
+
+    `dropout` acts on what enters every layer, o_{t-1} included, and on what enters the output layer.
+
+    Fields:
+        cell: any cell.
+        hidden_size: H, features of a state.
+        num_layers: depth.
+        embedding_size: features of a token's row of E; rows start uniform in ±sqrt(3 / embedding_size).
+        attention: none, additive, dot, general or scaled; see `seqapps.modules.attention`.
+        attention_size: features of the hidden layer of additive, and of scaled attention's queries and keys; none =
+            hidden_size.
+        input_feeding: whether a step reads the output of the one before.
+        coverage: whether additive attention sees which positions got how much before.
+        coverage_loss: weight of sum_t sum_i min(a_ti, sum_{t' < t} a_t'i) in the objective (See, Liu and Manning 2017,
+            arXiv 1704.04368, equation 12).
+        bridge: where the first state comes from: summary, final or zero; see `seqapps.modules.bridge`.
+        tied: whether W_o is E (Press and Wolf 2016, arXiv 1608.05859); o_t then has embedding_size features, else
+            hidden_size; without attention it is h_t, or tanh(W_h h_t + b) where that has another size.
+        dropout: probability of dropping.
+        locked_dropout: one dropout mask per sequence instead of a fresh one every step (Gal and Ghahramani 2016).
+        recurrent_dropout: probability of dropping a unit of the old state from the recurrent products, for a whole
+            sequence.
+        weight_drop: probability of dropping an element of the recurrent matrices, for a whole batch.
+        zoneout: probability of a unit of a state keeping its old value at a step.
+        scheduled_sampling: how often the model reads its own words in training; none = never.
+    """
+
+    cells: Any  # nn.ModuleList of cells, from the input to the output
+    kernels: str
+    batches: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        vocabulary: Vocabulary,
+        /,
+        *,
+        cell: Annotated[Spec, "cells"] = Spec("cells", "gru"),  # noqa: B008
+        hidden_size: int = 256,
+        num_layers: int = 1,
+        embedding_size: int = 256,
+        attention: Literal["none", AttentionKind] = "additive",
+        attention_size: int | None = None,
+        input_feeding: bool = False,
+        coverage: bool = False,
+        coverage_loss: float = 0.0,
+        bridge: BridgeKind = "summary",
+        tied: bool = False,
+        dropout: float = 0.0,
+        locked_dropout: bool = False,
+        recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float = 0.0,
+        scheduled_sampling: ScheduledSampling | None = None,
+    ):
+        super().__init__()
+        source_size: int = encoder.output_size  # type: ignore[assignment]
+        self.input_feeding, self.coverage, self.coverage_loss = input_feeding, coverage, coverage_loss
+        self.stepped = input_feeding or coverage  # can the recurrence over a given text not be one `unroll`?
+        if not self.stepped:
+            self.kernels = "auto"
+        self.dropout = Dropout(dropout, locked=locked_dropout)
+        self.scheduled_sampling = scheduled_sampling
+        if scheduled_sampling is not None:
+            self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+        self.embedding = nn.Embedding(len(vocabulary), embedding_size, padding_idx=0)
+        with torch.no_grad():
+            self.embedding.weight.uniform_(-1, 1).mul_((3 / embedding_size) ** 0.5)[0] = 0
+        self.output_size = embedding_size if tied else hidden_size
+        self._stack(cell, embedding_size + (self.output_size if input_feeding else 0), hidden_size, num_layers)
+        for made in self.cells:
+            made.regularizers = Regularizers(recurrent_dropout, weight_drop, zoneout, zoneout if made.states > 1 else 0)
+            check_regularizers(made)
+        self.bridge, self.reads_final = Bridge(bridge, source_size, self.cells), bridge == "final"
+
+        state_size = self.cells[-1].output_size
+        self.attention = self.averaged = self.readout = None
+        if attention != "none":
+            size = attention_size or hidden_size
+            self.attention = Attention(attention, state_size, source_size, size, coverage=coverage)
+            self.averaged = nn.Linear(source_size, self.output_size, bias=False)  # W_c
+        if attention != "none" or state_size != self.output_size:
+            self.readout = nn.Linear(state_size, self.output_size)  # W_h, b
+        self.output = nn.Linear(self.output_size, len(vocabulary))  # W_o, b_o
+        if tied:
+            self.output.weight = self.embedding.weight
+
+    def _stack(self, cell: Spec, input_size: int, hidden_size: int, num_layers: int) -> None:
+        self.cells = nn.ModuleList()
+        for _ in range(num_layers):
+            self.cells.append(cell.build(input_size=input_size, hidden_size=hidden_size))
+            input_size = self.cells[-1].output_size
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Sizes are at least 1, probabilities are such, every field has something to act on."""
+        faults = [
+            (name, f"{name} is {fields[name]}, expected 1 or more")
+            for name in ("hidden_size", "num_layers", "embedding_size", "attention_size")
+            if fields[name] is not None and fields[name] < 1
+        ]
+        kind = fields["attention"]
+        if fields["attention_size"] is not None and kind not in ("additive", "scaled"):
+            faults.append(("attention_size", f"attention {kind} has no size of its own; remove attention_size"))
+        if fields["input_feeding"] and kind == "none":
+            message = "input_feeding feeds what attention found, and attention is none; the recurrence knows the rest"
+            faults.append(("input_feeding", message))
+        if fields["coverage"] and kind != "additive":
+            faults.append(("coverage", f"coverage is an input of additive attention, and attention is {kind}"))
+        if fields["coverage_loss"] < 0:
+            faults.append(("coverage_loss", f"coverage_loss is {fields['coverage_loss']}, expected 0 or more"))
+        if fields["coverage_loss"] and not fields["coverage"]:
+            faults.append(("coverage_loss", "coverage_loss has nothing to act on; set 'coverage: true'"))
+        if fields["bridge"] == "zero" and kind == "none":
+            faults.append(("bridge", "with bridge zero and attention none the decoder knows nothing of the source"))
+        return faults + check_probabilities(fields, "dropout", "recurrent_dropout", "weight_drop", "zoneout")
+
+    def start(self, encoded: Encoded) -> tuple[DecoderState, Memory | None]:
+        """The state before the first token, and what is attended to; B rows each."""
+        B, S, _ = encoded.outputs.shape
+        zeros = encoded.summary.new_zeros
+        state = DecoderState(
+            self.bridge(encoded, self.cells),
+            zeros(B, self.output_size) if self.input_feeding else None,
+            zeros(B, S) if self.coverage else None,
+        )
+        if self.attention is None or self.averaged is None:
+            return state, None
+        return state, self.attention.remember(encoded.outputs, self.averaged(encoded.outputs), encoded.lengths)
+
+    def step(self, tokens: Tensor, state: DecoderState, memory: Memory | None) -> Step:
+        """One step of a search: tokens (N,) int64 and state with N rows, memory with B; N = B x k."""
+        cells = [cell.begin(len(tokens)) for cell in self.cells]
+        output, state, weights = self._advance(cells, [], self.embedding(tokens), state, memory)
+        return Step(self.logits(output).log_softmax(-1), state, weights)
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """(..., F) -> (..., V)."""
+        return self.output(outputs)
+
+    def forward(self, encoded: Encoded, inputs: Tensor, lengths: Tensor | Lengths) -> Decoded:
+        """Read given texts, `<bos>` first, as a search would read what it writes itself.
+
+        Args:
+            inputs: (B, T) int64.
+            lengths: (B,) int64, 1 <= lengths[b] <= T.
+        """
+        lengths = Lengths.of(lengths, inputs.size(1), inputs.device)
+        tokens = inputs.t().contiguous()  # (T, B)
+        state, memory = self.start(encoded)
+        own = self._own_words()
+        if self.stepped or own:
+            outputs, penalty = self._stepwise(tokens, state, memory, lengths, own)
+        else:
+            outputs, penalty = self._at_once(tokens, state, memory, lengths), None
+        return Decoded(self.dropout(outputs).transpose(0, 1), penalty)
+
+    def _own_words(self) -> float:
+        """How probable it is that a word is the model's own; counts the batches trained on."""
+        if self.scheduled_sampling is None or not self.training:
+            return 0.0
+        own = 1 - self.scheduled_sampling.teacher(int(self.batches))
+        self.batches += 1
+        return own
+
+    def _at_once(self, tokens: Tensor, state: DecoderState, memory: Memory | None, lengths: Lengths) -> Tensor:
+        """Outputs (T, B, F): the recurrence for all steps, then attention for all steps."""
+        x = self.embedding(tokens)
+        for cell, initial in zip(self.cells, state.cells, strict=True):
+            x, _ = unroll(cell, self.dropout(x), initial, lengths, kernels=self.kernels, final=False)
+        if memory is None or self.attention is None:
+            return self._read_out(x, None)
+        context, _ = self.attention(x.transpose(0, 1), memory)
+        return self._read_out(x, context.transpose(0, 1))
+
+    def _stepwise(
+        self, tokens: Tensor, state: DecoderState, memory: Memory | None, lengths: Lengths, own: float
+    ) -> tuple[Tensor, Tensor | None]:
+        """Outputs (T, B, F) and penalty, one step after the other; each word but the first its own with that
+        probability."""
+        cells = [cell.begin(tokens.size(1)) for cell in self.cells]
+        embedded = self.embedding(tokens)
+        masks = []
+        if self.training and self.dropout.p:
+            masks = [self.dropout(embedded.new_ones(*tokens.shape, cell.input_size)) for cell in cells]
+        outputs: list[Tensor] = []
+        penalties = []
+        for t, x in enumerate(embedded.unbind(0)):
+            if own and t:
+                x = self._with_own_words(x, outputs[-1], own)
+            before = state.covered
+            output, state, weights = self._advance(cells, [mask[t] for mask in masks], x, state, memory)
+            outputs.append(output)
+            if self.coverage_loss and before is not None and weights is not None:
+                penalties.append(torch.minimum(weights, before).sum(-1) @ lengths.mask[t].to(weights.dtype))
+        penalty = self.coverage_loss * torch.stack(penalties).sum() if penalties else None
+        return torch.stack(outputs), penalty
+
+    def _with_own_words(self, x: Tensor, output: Tensor, own: float) -> Tensor:
+        """Embedded tokens x (B, E), of which some are replaced by draws from what the last output says."""
+        rows = torch.nonzero(torch.rand(len(x), device=x.device) < own)[:, 0]
+        with torch.no_grad():
+            probabilities = self.logits(output.index_select(0, rows)).softmax(-1, dtype=torch.float32)
+            drawn = torch.multinomial(probabilities, 1)[:, 0] if len(rows) else rows
+        return x.index_copy(0, rows, self.embedding(drawn).to(x.dtype))
+
+    def _advance(
+        self, cells: list[Cell], masks: list[Tensor], x: Tensor, state: DecoderState, memory: Memory | None
+    ) -> tuple[Tensor, DecoderState, Tensor | None]:
+        """Output (N, F), state and attention weights (N, S) after reading embedded tokens x (N, E)."""
+        if state.fed is not None:
+            x = torch.cat([x, state.fed], -1)
+        after = []
+        for number, (cell, before) in enumerate(zip(cells, state.cells, strict=True)):
+            x, new = cell.step(cell.project(x * masks[number] if masks else x), before)
+            after.append(new)
+        if memory is None or self.attention is None:
+            return self._read_out(x, None), DecoderState(tuple(after), None, None), None
+        rows = (len(memory.mask), -1)
+        covered = None if state.covered is None else state.covered.unflatten(0, rows)
+        context, weights = self.attention(x.unflatten(0, rows), memory, covered)
+        output, weights = self._read_out(x, context.flatten(0, 1)), weights.flatten(0, 1)
+        summed = None if state.covered is None else state.covered + weights
+        return output, DecoderState(tuple(after), output if self.input_feeding else None, summed), weights
+
+    def _read_out(self, hidden: Tensor, context: Tensor | None) -> Tensor:
+        """o from h and W_c c, both (..., features)."""
+        if self.readout is None:
+            return hidden
+        read = self.readout(hidden)
+        return torch.tanh(read if context is None else read + context)
