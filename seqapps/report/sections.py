@@ -23,21 +23,22 @@ def scores(report: Mapping[str, Any]) -> Section:
     models = {"this model": report["metrics"]}
     models |= {wording.title(name): part.get("metrics", {}) for name, part in (report.get("baselines") or {}).items()}
     metrics = report["metrics"]
-    fractions = [name for name, score in metrics.items() if score.get("unit") == "fraction"]
+    plotted = {name: score["unit"] for name, score in metrics.items() if score.get("unit") in ("fraction", "points")}
     series = [
-        plots.Series(model, [_point(scores.get(name), "fraction") for name in fractions])
+        plots.Series(model, [_point(scores.get(name), unit) for name, unit in plotted.items()])
         for model, scores in models.items()
     ]
     rows = [
         {"name": name, "score": score, "cells": [scores.get(name) for scores in models.values()]}
         for name, score in metrics.items()
     ]
-    titles = [wording.title(name) for name in fractions]
+    titles = [wording.title(name) for name in plotted]
+    axis = "per cent or points" if "points" in plotted.values() else "per cent"
     strongest = strongest_baseline(report)
     content = {
         "models": list(models),
         "rows": rows,
-        "plot": plots.multiples(titles, series, "per cent") if fractions else None,
+        "plot": plots.multiples(titles, series, axis) if plotted else None,
         "confidence": next((score["confidence"] for score in metrics.values() if score.get("confidence")), None),
         "differences": report.get("differences") or {},
         "strongest": strongest.name if strongest else None,

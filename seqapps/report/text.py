@@ -26,10 +26,10 @@ def headline(report: Mapping[str, Any]) -> str:
     name, split = report["headline"], report["split"]
     score = report["metrics"][name]
     if score.get("value") is None:
-        return f"{wording.title(name).capitalize()} is undefined: the {split} split holds nothing to measure it on."
+        return f"{_beginning(wording.title(name))} is undefined: the {split} split holds nothing to measure it on."
     opening = _OPENINGS.get((name, score.get("of")), "{title} {value} over {count} {of} of the {split} split")
     values = {
-        "title": wording.title(name).capitalize(),
+        "title": _beginning(wording.title(name)),
         "value": wording.score(score),
         "count": wording.count(score.get("count", 0)),
         "of": score.get("of", "units"),
@@ -71,6 +71,11 @@ def format_metrics(report: Mapping[str, Any]) -> str:
     return _align(rows)
 
 
+def _beginning(words: str) -> str:
+    """As a sentence begins; BLEU stays BLEU."""
+    return words[:1].upper() + words[1:]
+
+
 def _interval(score: Mapping[str, Any]) -> str:
     if not score.get("interval"):
         return ""
@@ -83,7 +88,7 @@ def _comparison(strongest: Strongest) -> str:
     if strongest.difference is None:
         return text
     unit = strongest.score.get("unit", "fraction")
-    what = " points" if unit == "fraction" else ""
+    what = " points" if unit in ("fraction", "points") else ""
     text += f"; the difference is {wording.points(strongest.difference['value'], unit)}{what}"
     if strongest.difference.get("interval"):
         low, high = (wording.points(bound, unit) for bound in strongest.difference["interval"])

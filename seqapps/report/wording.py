@@ -34,6 +34,15 @@ _TITLES = {
     "perplexity_known": "perplexity, known words",
     "bits_per_character": "bits per character",
     "agreement_accuracy": "right sentence preferred",
+    "bleu": "BLEU",
+    **{f"bleu_{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "chrf": "chrF",
+    "ter": "TER",
+    "exact_match": "exact matches",
+    "cider_d": "CIDEr-D",
+    "rouge_l": "ROUGE-L",
+    "novel": "novel captions",
+    "vocabulary_used": "distinct words used",
     "f1": "span F1",
     "precision": "span precision",
     "recall": "span recall",
@@ -41,12 +50,15 @@ _TITLES = {
     "hidden_markov_model": "hidden Markov model",
     "majority_class": "majority class",
     "ngram_logistic_regression": "n-gram logistic regression",
+    "copy_source": "copy of the source",
+    "nearest_source": "nearest training source",
+    "nearest_vector": "nearest training image",
     "unigram": "unigram model",
     "kneser_ney_3": "Kneser-Ney trigram model",
     "kneser_ney_5": "Kneser-Ney 5-gram model",
 }
 
-_FURTHER_DECIMALS = {"bits": 1}  # of units in which small differences matter
+_FURTHER_DECIMALS = {"bits": 1, "ratio": 1}  # of units in which small differences matter
 
 _REASONS = {
     "epochs": "all epochs were done",
@@ -71,13 +83,15 @@ def count(value: int) -> str:
 
 
 def number(value: float | None, unit: str = "fraction", decimals: int = 1) -> str:
-    """A value without its unit: of a fraction the per cent; of bits with one decimal more.
+    """A value without its unit: of a fraction the per cent; of bits and ratios one decimal more; of a count none.
 
-    >>> number(0.92871), number(None), number(53.4, unit="perplexity"), number(1.2345, unit="bits")
-    ('92.9', '–', '53.4', '1.23')
+    >>> number(0.92871), number(None), number(53.4, "perplexity"), number(1.2345, "bits"), number(1234.0, "count")
+    ('92.9', '–', '53.4', '1.23', '1,234')
     """
     if value is None:
         return NONE
+    if unit == "count":
+        return count(round(value))
     decimals += _FURTHER_DECIMALS.get(unit, 0)
     return f"{100 * value:.{decimals}f}" if unit == "fraction" else f"{value:.{decimals}f}"
 

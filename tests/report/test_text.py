@@ -101,3 +101,21 @@ def test_all_missing_parts_are_named_at_once():
 def test_a_headline_that_was_not_measured_is_refused():
     with pytest.raises(RunError, match="'f1' is not among its metrics"):
         headline({**small(), "headline": "f1"})
+
+
+def test_the_headline_of_bleu_is_in_points():
+    points = {"unit": "points", "of": "sentences", "count": 1000}
+    metrics = {"bleu": {**score(34.25, 33.0, 35.5), **points}}
+    baselines = {"copy_source": {"metrics": {"bleu": {**score(0.6), **points}}}}
+    differences = {"copy_source": {"metric": "bleu", "value": 33.65, "interval": [32.0, 35.0], "confidence": 0.95}}
+    assert headline(small(metrics, baselines, differences, name="bleu")) == (
+        "BLEU 34.2 over 1,000 sentences of the test split (95 % interval 33.0–35.5); "
+        "the copy of the source of the same data reaches 0.6; the difference is +33.6 points [+32.0, +35.0]."
+    )
+
+
+def test_a_count_has_no_decimals_and_a_ratio_one_more():
+    metrics = {"accuracy": score(0.5), "vocabulary_used": {**score(1234.0), "unit": "count"}}
+    metrics["cider_d"] = {**score(0.62345), "unit": "ratio"}
+    lines = format_metrics(small(metrics)).splitlines()
+    assert [line.split()[-3] for line in lines[1:]] == ["50.00", "1,234", "0.623"]
