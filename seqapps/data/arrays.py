@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ class ArrayColumn:
         """SHA-256 of the rows' values."""
         digest = hashlib.sha256(f"{self.values.dtype.str} {self.values.shape}".encode())
         for array in (self.offsets.astype(np.int64), self.rows.astype(np.int64), self.values):
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 
@@ -87,39 +87,49 @@ def read_arrays(dataset: Dataset, request: Request, split: str) -> ArrayColumn:
     """
     import pyarrow as pa
 
-    where = f"split {split!r}"
+    def where(row: int) -> str:
+        return f"split {split!r}, row {row + 1}"
+
     found = dataset.with_format("arrow")[:].column(request.column)
     array = pa.concat_arrays(found.chunks) if found.num_chunks else pa.array([])
     array = array.storage if isinstance(array, pa.ExtensionArray) else array
     if array.null_count:
         row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(f"{where}, row {row + 1}: column {request.column!r} is empty (null)")
+        raise DataError(f"{where(row)}: column {request.column!r} is empty (null)")
     if request.level == "image":
         return array_column(request, array.to_pylist(), where)
     return _flat_vectors(array, request.column, where)
 
 
-def array_column(request: Request, things: Sequence[Any], where: str) -> ArrayColumn:
+def array_column(request: Request, things: Sequence[Any], where: Callable[[int], str]) -> ArrayColumn:
     """A column of these things: images as `read_images` takes them; or vectors, each a list of numbers, or of lists.
 
-    Raises DataError as `read_arrays` does.
+    Args:
+        where: what to call a row, counted from 0, in messages.
+
+    Raises:
+        DataError: as `read_arrays` does.
     """
     if request.level == "image":
         assert request.size is not None
         keys = [thing if isinstance(thing, (str, bytes)) else repr(thing) for thing in things]
-        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        first = {numbers[key]: thing for key, thing in zip(reversed(keys), reversed(things), strict=True)}
-        pixels = read_images([first[number] for number in range(len(numbers))], request.size, where)
+        rows: dict[Any, int] = {}  # of an image's first occurrence
+        for row, key in enumerate(keys):
+            rows.setdefault(key, row)
+        first = list(rows.values())
+        pixels = read_images([things[row] for row in first], request.size, lambda number: where(first[number]))
+        numbers = {key: number for number, key in enumerate(rows)}
         return ArrayColumn(pixels, np.arange(len(pixels) + 1), np.array([numbers[key] for key in keys], np.int64))
     import pyarrow as pa
 
     try:
-        return _flat_vectors(pa.array(things), request.column, where)
+        lists = [thing.tolist() if isinstance(thing, np.ndarray) else thing for thing in things]
+        return _flat_vectors(pa.array(lists), request.column, where)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        raise DataError(f"{where}: column {request.column!r} holds no vectors; expected lists of numbers") from None
+        raise DataError(f"{where(0)}: {request.column!r} holds no vector; expected a list of numbers") from None
 
 
-def _flat_vectors(array: pyarrow.Array, column: str, where: str) -> ArrayColumn:
+def _flat_vectors(array: pyarrow.Array, column: str, where: Callable[[int], str]) -> ArrayColumn:
     import pyarrow as pa
 
     levels = []  # lengths of the lists, from outside in
@@ -129,26 +139,26 @@ def _flat_vectors(array: pyarrow.Array, column: str, where: str) -> ArrayColumn:
         inner = inner.flatten()
     numbers = pa.types.is_floating(inner.type) or pa.types.is_integer(inner.type)
     if len(levels) not in (1, 2) or not numbers or inner.null_count:
-        raise DataError(f"{where}: column {column!r} holds {array.type}, expected vectors: lists of numbers")
+        raise DataError(f"{where(0)}: column {column!r} holds {array.type}, expected vectors: lists of numbers")
     per_row = levels[0] if len(levels) == 2 else np.ones(len(array), np.int64)
     offsets = np.concatenate([[0], np.cumsum(per_row)])
     size = int(levels[-1][0]) if len(levels[-1]) else 0
 
-    def row_of(vector: int) -> int:
-        return int(np.searchsorted(offsets, vector, side="right"))  # rows count from 1
+    def row_of(vector: int) -> str:
+        return where(int(np.searchsorted(offsets, vector, side="right")) - 1)
 
     other = np.flatnonzero(levels[-1] != size)
     if len(other):
         raise DataError(
-            f"{where}, row {row_of(int(other[0]))}: a vector of {levels[-1][other[0]]} numbers in column {column!r}, "
+            f"{row_of(int(other[0]))}: a vector of {levels[-1][other[0]]} numbers in column {column!r}, "
             f"the first has {size}; they are of one size"
         )
     none = np.flatnonzero(per_row == 0)
     if len(none) or not size:
-        raise DataError(f"{where}, row {int(none[0]) + 1 if len(none) else 1}: column {column!r} holds no vector")
+        raise DataError(f"{where(int(none[0]) if len(none) else 0)}: column {column!r} holds no vector")
     values = inner.to_numpy(zero_copy_only=False).reshape(-1, size)
     if values.dtype.kind == "f":
         infinite = np.flatnonzero(~np.isfinite(values).all(1))
         if len(infinite):
-            raise DataError(f"{where}, row {row_of(int(infinite[0]))}: column {column!r} holds a number not finite")
+            raise DataError(f"{row_of(int(infinite[0]))}: column {column!r} holds a number that is not finite")
     return ArrayColumn(values, offsets, np.arange(len(array)))

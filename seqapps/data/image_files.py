@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -57,14 +57,14 @@ def _members(archive: Path) -> dict[str, _Member]:
         ) from error
 
 
-def read_images(images: Sequence[Any], size: int, where: str) -> np.ndarray:
+def read_images(images: Sequence[Any], size: int, where: Callable[[int], str]) -> np.ndarray:
     """(N, 3, size, size) uint8: red, green and blue from the top left on, stretched to a square where they are none.
 
     Transparent parts are white.
 
     Args:
         images: each a path, `tar://MEMBER::ARCHIVE`, encoded bytes, or the hub's {"bytes": ..., "path": ...}.
-        where: what to call them in messages: "split 'train'".
+        where: what to call an image, counted from 0, in messages: "split 'train', row 1".
 
     Raises:
         DataError: Pillow is not installed, or an image cannot be read or decoded; the message says which.
@@ -78,16 +78,14 @@ def read_images(images: Sequence[Any], size: int, where: str) -> np.ndarray:
     archives = _Archives()
     pixels = np.empty((len(images), 3, size, size), np.uint8)
     for row, image in enumerate(images):
-        name, content = _content(image, archives, f"{where}, row {row + 1}")
+        name, content = _content(image, archives, where(row))
         try:
             with Image.open(io.BytesIO(content)) as opened:
                 opened.draft("RGB", (size, size))  # a large JPEG is decoded at an eighth to a half of its size
                 pixels[row] = np.asarray(_square(opened, size)).transpose(2, 0, 1)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             reason = " ".join(str(error).split())
-            raise DataError(
-                f"{where}, row {row + 1}: {name} cannot be decoded ({reason}); is it an image, and whole?"
-            ) from error
+            raise DataError(f"{where(row)}: {name} cannot be decoded ({reason}); is it an image, and whole?") from error
     return pixels
 
 

@@ -13,6 +13,7 @@ from seqapps.data.batch import Batch, Field, Rows
 from seqapps.data.dataset import check_aligned, column_of_lists, column_of_values
 from seqapps.data.requests import Request, written_columns
 from seqapps.data.resources import FormColumn, Resources
+from seqapps.data.several import REFERENCE_TOKENS, REFERENCES, Column, TextsColumn
 from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from seqapps.errors import DataError
 
@@ -65,7 +66,7 @@ class IndexedSplit:
             trained on.
     """
 
-    def __init__(self, columns: Mapping[str, FormColumn | ArrayColumn], resources: Resources, name: str):
+    def __init__(self, columns: Mapping[str, Column], resources: Resources, name: str):
         self.columns, self.resources, self.name = columns, resources, name
         self.lengths = _lengths(columns, resources)
         self.unknown_labels: dict[str, dict[str, int]] = {}
@@ -81,6 +82,7 @@ class IndexedSplit:
             if isinstance(column, ArrayColumn):
                 self._take(key, request, column)
             else:
+                assert isinstance(column, FormColumn), request.column
                 self._number(key, request, column, resources.vocabularies[key])
 
     def _take(self, key: str, request: Request, column: ArrayColumn) -> None:
@@ -125,6 +127,17 @@ class IndexedSplit:
         assert isinstance(read, FormColumn), column
         return [read.forms[i] for i in read.numbers[row]]
 
+    def references(self, column: str, row: int) -> tuple[list[str], list[list[str]]]:
+        """The texts any of which might be written for a row, as they were written and in tokens.
+
+        Where the data holds one text a row, in tokens, it is that one, its tokens joined by blanks.
+        """
+        tokens = self.columns.get(REFERENCE_TOKENS)
+        if not isinstance(tokens, TextsColumn):
+            only = self.strings(column, row)
+            return [" ".join(only)], [only]
+        return self.strings(REFERENCES, row), tokens[row]
+
     @property
     def token_column(self) -> str:
         """The column that holds what is labelled."""
@@ -162,7 +175,7 @@ class IndexedSplit:
         return Field(torch.from_numpy(index), lengths, spelled)
 
 
-def _lengths(columns: Mapping[str, FormColumn | ArrayColumn], resources: Resources) -> np.ndarray:
+def _lengths(columns: Mapping[str, Column], resources: Resources) -> np.ndarray:
     if resources.input_columns:
         return columns[resources.token_column].lengths
     read = [columns[r.column].lengths for r in resources.requests.values() if r.is_array]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from seqapps.data.arrays import ArrayColumn
 from seqapps.data.batch import Rows
 from seqapps.data.requests import Request, text_columns
 from seqapps.data.vocabulary import Vocabulary
@@ -70,13 +69,13 @@ class Resources:
     def build(
         cls,
         requests: Mapping[str, Request],
-        train: Mapping[str, FormColumn | ArrayColumn],
+        train: Mapping[str, Any],
         vector_words: Mapping[str, Sequence[str]] | None = None,
     ) -> Resources:
         """From the training split.
 
         Args:
-            train: its columns.
+            train: its columns, `FormColumn` and others.
             vector_words: key -> words of a file of pretrained vectors that join the vocabulary with count 0.
         """
         texts = {name: column for name, column in train.items() if isinstance(column, FormColumn)}
@@ -84,7 +83,7 @@ class Resources:
         vocabularies, sizes = {}, {}
         for key, request in requests.items():
             if request.level == "vector":
-                sizes[key] = train[request.column].size  # type: ignore[union-attr]
+                sizes[key] = train[request.column].size
             if request.is_array:
                 continue
             counts = _counts(frequencies[request.column], request)

@@ -7,6 +7,7 @@ for it where one is needed, and all of them, as they were written, are its refer
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +20,35 @@ from seqapps.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["REFERENCES", "Column", "unfolded", "with_references"]
+__all__ = ["REFERENCES", "REFERENCE_TOKENS", "Column", "TextsColumn", "unfolded", "with_references"]
 
 REFERENCES = "references"  # the column of texts as they were written
+REFERENCE_TOKENS = "reference_tokens"  # the same in tokens
 
-Column = FormColumn | ArrayColumn
+
+@dataclass(frozen=True)
+class TextsColumn:
+    """All texts of every row, in tokens: those of row i are `texts` number starts[rows[i]] to starts[rows[i] + 1]."""
+
+    texts: FormColumn
+    starts: np.ndarray
+    rows: np.ndarray
+
+    def __getitem__(self, row: int) -> list[list[str]]:
+        first, end = self.starts[self.rows[row]], self.starts[self.rows[row] + 1]
+        return [[self.texts.forms[i] for i in self.texts.numbers[text]] for text in range(first, end)]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) texts of every row."""
+        return np.diff(self.starts)[self.rows]
+
+    def taken(self, rows: np.ndarray) -> TextsColumn:
+        """With these rows of it as rows."""
+        return replace(self, rows=self.rows[rows])
+
+
+Column = FormColumn | ArrayColumn | TextsColumn
 
 
 def with_references(
@@ -52,7 +77,7 @@ def with_references(
 
 
 def unfolded(read: Mapping[str, Column], dataset: Dataset, column: str, *, every: bool) -> dict[str, Column]:
-    """`read` with the column that `with_references` made, one text a row.
+    """`read` with the column that `with_references` made, one text a row, and all texts of a row as `reference_tokens`.
 
     Args:
         every: a row for each text, so that what goes with it occurs as often as it has texts; or only for the first.
@@ -69,4 +94,5 @@ def unfolded(read: Mapping[str, Column], dataset: Dataset, column: str, *, every
     owners = np.repeat(np.arange(len(counts)), counts) if every else np.arange(len(counts))
     chosen = np.arange(len(texts)) if every else np.cumsum(counts) - counts
     unfolded: dict[str, Column] = {name: one.taken(owners) for name, one in read.items()}
-    return {**unfolded, column: forms.taken(chosen)}
+    texts_of_rows = TextsColumn(forms, np.concatenate([[0], np.cumsum(counts)]), owners)
+    return {REFERENCE_TOKENS: texts_of_rows, **unfolded, column: forms.taken(chosen)}

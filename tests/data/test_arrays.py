@@ -25,6 +25,10 @@ CAPTIONS = Request("captions", "captions", "target", frame="sentence", several=T
 REGIONS = [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0]], [[7.0, 8.0], [9.0, 10.0], [11.0, 12.0]]]
 
 
+def here(row: int) -> str:
+    return f"here, row {row + 1}"
+
+
 def picture(value: int) -> bytes:
     stream = io.BytesIO()
     Pictures.new("RGB", (2, 2), (value, 0, 255)).save(stream, "png")
@@ -75,7 +79,7 @@ def test_rows_of_a_selection_and_arrays_of_the_hub_are_read() -> None:
         ([[[1.0, 2.0]], [[1.0, 2.0], [1.0]]], r"row 2: a vector of 1 numbers"),
         ([[1.0], None], r"row 2: column 'vector' is empty \(null\)"),
         ([[[1.0]], []], r"row 2: column 'vector' holds no vector"),
-        ([[1.0, 2.0], [1.0, float("nan")]], r"row 2: column 'vector' holds a number not finite"),
+        ([[1.0, 2.0], [1.0, float("nan")]], r"row 2: column 'vector' holds a number that is not finite"),
         ([[1.0, None]], r"column 'vector' holds list<.*>, expected vectors"),
         (["a"], r"column 'vector' holds string, expected vectors"),
     ],
@@ -100,7 +104,7 @@ def test_images_of_the_hub_are_read() -> None:
 
 
 def test_an_image_costs_as_much_of_a_budget_as_it_has_squares_of_eight_pixels() -> None:
-    column = array_column(PICTURE._replace(size=32), [picture(1)] * 3, "here")
+    column = array_column(PICTURE._replace(size=32), [picture(1)] * 3, here)
     assert column.lengths.tolist() == [16, 16, 16]
 
 
@@ -113,6 +117,7 @@ def test_each_caption_is_an_example_of_its_image_and_arrays_are_not_repeated() -
     assert batch.fields["vector"].values[0].tolist() == batch.fields["vector"].values[1].tolist() == REGIONS[0]
     assert batch.fields["captions"].lengths.tolist() == [3, 2, 2]
     assert found.columns["vector"].values.shape == (3, 2)
+    assert [len(found.references("captions", row)[1]) for row in range(3)] == [2, 2, 1]
 
 
 def test_in_an_evaluation_each_image_counts_once_and_all_its_captions_are_references() -> None:
@@ -121,6 +126,8 @@ def test_in_an_evaluation_each_image_counts_once_and_all_its_captions_are_refere
     assert [found.strings("captions", row) for row in range(len(found))] == [["a", "b"], ["b"]]
     assert [found.strings("references", row) for row in range(len(found))] == [["a  b", "c"], ["b"]]
     assert found.strings("name", 1) == ["y.png"]
+    assert found.references("captions", 0) == (["a  b", "c"], [["a", "b"], ["c"]])
+    assert found.references("captions", 1) == (["b"], [["b"]])
 
 
 def test_a_caption_may_be_a_single_text_and_captions_may_be_in_tokens() -> None:
@@ -149,12 +156,12 @@ def test_sizes_are_resources_and_vectors_of_another_size_are_refused() -> None:
     assert found.resources.sizes == {"vector": 2}
     assert Resources.from_json(found.resources.to_json()) == found.resources
     with pytest.raises(DataError, match=r"split 'input': column 'vector' holds vectors of 3 numbers, .* of 2"):
-        IndexedSplit({"vector": array_column(VECTOR, [[1, 2, 3]], "line 1")}, found.resources, "input")
+        IndexedSplit({"vector": array_column(VECTOR, [[1, 2, 3]], here)}, found.resources, "input")
 
 
 def test_what_is_no_vector_is_refused_when_predicting() -> None:
-    with pytest.raises(DataError, match=r"line 1: column 'vector' holds no vectors"):
-        array_column(VECTOR, [[1, "a"]], "line 1")
+    with pytest.raises(DataError, match=r"here, row 1: 'vector' holds no vector"):
+        array_column(VECTOR, [[1, "a"]], here)
 
 
 def test_a_fingerprint_knows_values_and_which_row_they_belong_to() -> None:

@@ -22,6 +22,10 @@ FLICKR = "a.png#0\tA dog .\na.png#1\tTwo dogs\t.\nb.png#0\tA cat .\nc.png#0\tA c
 VECTORS = {"a.png": [1.0, 2.0], "b.png": [3.0, 4.0], "c.png": [5.0, 6.0]}
 
 
+def here(row: int) -> str:
+    return f"here, row {row + 1}"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Captions of three images, the images in a folder and in an archive, and lists of two splits."""
@@ -122,8 +126,8 @@ def test_a_name_twice_in_a_list_is_an_error_with_both_lines(folder: Path) -> Non
 
 
 def test_images_of_a_folder_and_of_an_archive_are_the_same(folder: Path) -> None:
-    plain = read_images(load(folder)["train"]["image"], 4, "here")
-    packed = read_images(load(folder, images="images.tar")["train"]["image"], 4, "here")
+    plain = read_images(load(folder)["train"]["image"], 4, here)
+    packed = read_images(load(folder, images="images.tar")["train"]["image"], 4, here)
     assert (plain == packed).all()
     assert (plain[2] == np.array([2, 10, 20])[:, None, None]).all()
 
@@ -151,19 +155,19 @@ def png(pixels: list[list[tuple[int, ...]]], mode: str) -> bytes:
 @pytest.mark.filterwarnings("ignore:'mode' parameter:DeprecationWarning")
 def test_pixels_are_red_green_blue_from_the_top_left_on() -> None:
     image = png([[(1, 2, 3), (4, 5, 6)], [(7, 8, 9), (10, 11, 12)]], "RGB")
-    assert read_images([image], 2, "here").tolist() == [[[[1, 4], [7, 10]], [[2, 5], [8, 11]], [[3, 6], [9, 12]]]]
+    assert read_images([image], 2, here).tolist() == [[[[1, 4], [7, 10]], [[2, 5], [8, 11]], [[3, 6], [9, 12]]]]
 
 
 @pytest.mark.filterwarnings("ignore:'mode' parameter:DeprecationWarning")
 def test_what_is_transparent_is_white() -> None:
     image = png([[(0, 0, 0, 0), (9, 9, 9, 255)]] * 2, "RGBA")
-    assert read_images([{"bytes": image, "path": None}], 2, "here")[0, :, 0].tolist() == [[255, 9]] * 3
+    assert read_images([{"bytes": image, "path": None}], 2, here)[0, :, 0].tolist() == [[255, 9]] * 3
 
 
 def test_images_are_stretched_to_a_square() -> None:
     stream = io.BytesIO()
     Image.linear_gradient("L").resize((8, 32)).save(stream, "png")
-    pixels = read_images([stream.getvalue()], 4, "here")[0]
+    pixels = read_images([stream.getvalue()], 4, here)[0]
     assert pixels.shape == (3, 4, 4)
     assert (np.diff(pixels[0, :, 0].astype(int)) > 50).all()
 
@@ -175,19 +179,19 @@ def test_an_image_that_cannot_be_decoded_is_named(folder: Path, images: str) -> 
         archive.add(folder / "images", "images")
     found = load(folder, images=images)["train"]["image"]
     with pytest.raises(DataError, match=r"split 'train', row 2: .*b\.png.* cannot be decoded") as error:
-        read_images(found, 4, "split 'train'")
+        read_images(found, 4, lambda row: f"split 'train', row {row + 1}")
     assert "\n" not in str(error.value)
 
 
 def test_an_image_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"here, row 1: .*gone\.png cannot be read \(No such file"):
-        read_images([str(tmp_path / "gone.png")], 4, "here")
+        read_images([str(tmp_path / "gone.png")], 4, here)
 
 
 def test_images_without_pillow_are_answered_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(DataError, match=r"pip install 'seqapps\[images\]'"):
-        read_images([], 4, "here")
+        read_images([], 4, here)
 
 
 def save_by_name(path: Path) -> None:
