@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from datasets import Dataset
 
 from seqapps.data.indexed import IndexedSplit, read_forms
@@ -60,8 +61,8 @@ def test_windows_of_a_stream_put_together_are_the_text():
     stream = Stream(found, 2)
     batches = [stream.batch(window) for window in StreamSampler(stream.columns, 3).epoch(0)]
     assert [batch.continues for batch in batches] == [False, True]
-    read = [sum((symbols(found, b.fields["tokens"].values)[row] for b in batches), []) for row in range(2)]
-    follow = [sum((symbols(found, b.fields["tokens"].following)[row] for b in batches), []) for row in range(2)]
+    read = symbols(found, torch.cat([batch.fields["tokens"].values for batch in batches], 1))
+    follow = symbols(found, torch.cat([batch.fields["tokens"].following for batch in batches], 1))
     assert read == [[EOS, "a", "b", "c"], [EOS, "b", EOS, "c"]]  # the ninth token is left over
     assert follow == [["a", "b", "c", EOS], ["b", EOS, "c", "a"]]
     assert batches[0].examples.tolist() == [0, 1]
@@ -83,9 +84,12 @@ def test_an_epoch_of_windows_is_a_function_of_its_number_alone():
     first, again, other = sampler.epoch(0), sampler.epoch(0), sampler.epoch(1)
     assert first == again != other
     assert [w.start for w in first[1:]] == [w.stop for w in first[:-1]]
-    assert first[0].start == 0 and first[-1].stop == 1000
+    assert first[0].start == 0
+    assert first[-1].stop == 1000
     lengths = np.array([w.stop - w.start for w in first[:-1]])
-    assert lengths.min() >= 5 and 25 < lengths.mean() < 40 and lengths.std() > 2
+    assert lengths.min() >= 5
+    assert 25 < lengths.mean() < 40
+    assert lengths.std() > 2
     assert first[0].lr_scale == pytest.approx((first[0].stop - first[0].start) / 35)
     assert {w.lr_scale for w in StreamSampler(100, 35).epoch(0)} == {1.0}
 
@@ -98,6 +102,7 @@ def test_fewer_tokens_than_streams_are_refused_in_one_line():
 def test_batching_says_which_view_of_a_split_is_trained_on():
     found = split("stream")
     view, sampler = batches_of(found, Batching(streams=2, window=2), 1)
-    assert isinstance(view, Stream) and len(sampler.epoch(0)) == 2
+    assert isinstance(view, Stream)
+    assert len(sampler.epoch(0)) == 2
     view, _ = batches_of(found, Batching(sentences=2), 1)
     assert view is found

@@ -50,7 +50,8 @@ def test_the_loss_is_the_cross_entropy_of_what_follows_without_padding():
         F.cross_entropy(made.head.output(encoded.outputs[b, :n]), field.following[b, :n], reduction="sum")
         for b, n in ((0, 6), (1, 4))
     )
-    assert loss.unit == "token" and loss.count == 10
+    assert loss.unit == "token"
+    assert loss.count == 10
     assert loss.nll.item() == pytest.approx(loss.total.item())
     # <pad> and <bos> have no probability, so what is left is shared by the others
     logits = made.head.output(encoded.outputs)
