@@ -293,3 +293,16 @@ def test_fields_that_do_not_go_together_are_faults(fields, message):
     defaults = {field.name: field.default for field in fields_of(RecurrentDecoder)}
     assert RecurrentDecoder.check_fields(defaults) == []
     assert message in "".join(text for _, text in RecurrentDecoder.check_fields({**defaults, **fields}))
+
+
+def test_a_step_computes_the_equations():
+    made, source = decoder(attention="dot", input_feeding=True), encoded(slice(0, 1))
+    found = given(made, source, torch.tensor([[BOS, 5, 8]]), torch.tensor([3]))[0]
+    memory, h = source.outputs[0], torch.tanh(made.bridge.layers[0][0](source.summary))
+    o = torch.zeros(1, H, dtype=torch.float64)
+    for t, token in enumerate((BOS, 5, 8)):
+        x = torch.cat([made.embedding.weight[token][None], o], -1)
+        h, _ = made.cells[0].step(made.cells[0].project(x), (h,))
+        context = (memory @ h[0]).softmax(0) @ memory
+        o = torch.tanh(made.averaged.weight @ context + made.readout.weight @ h[0] + made.readout.bias)[None]
+        torch.testing.assert_close(found[t], made.output(o)[0].log_softmax(-1))
