@@ -83,6 +83,8 @@ def forms_of(
     kept = [name for name in _FURTHER if name in dataset.column_names]
     columns = [name for name in columns_of(requests) if name not in arrays and name not in several]
     single, written = {*single_columns(requests), _NAME}, [*written_columns(requests), REFERENCES]
+    if len(columns) == 1 and all(request.frame != "none" for request in requests.values()):
+        written += columns  # between its marks a text may be empty
     read: dict[str, Column] = dict(read_forms(dataset, [*columns, *kept], split, single, written))
     read.update({name: read_arrays(dataset, request, split) for name, request in arrays.items()})
     for column in several:

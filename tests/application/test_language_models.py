@@ -194,3 +194,12 @@ def test_a_killed_stream_goes_on_from_the_state_it_carried(folder):
     subprocess.run([*command, "--output", "cut", "--resume"], check=True, capture_output=True)
     whole, cut = (load_file(f"{run}/model.safetensors") for run in ("whole", "cut"))
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_a_line_without_text_can_be_kept_and_is_its_end_mark(folder):
+    for name in ("train", "dev", "test"):
+        text = Path(f"{name}.txt").read_text(encoding="utf8")
+        Path(f"{name}.txt").write_text(text.replace("\n", "\n\n", 5), encoding="utf8")
+    settings = [*STREAM, "training.epochs=1", "data.source.empty=keep", "evaluation.baselines=false"]
+    page = seqapps.run("tiny.yaml", settings=settings).read_json("report.json")
+    assert page["tables"]["predicted"]["end_marks"] == 45
