@@ -19,12 +19,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 __all__ = ["INK", "MUTED", "SERIES", "Panel", "Point", "Series", "curves", "dots", "figure", "multiples"]
 
 INK, MUTED, _LINE = "#010203", "#010204", "#010205"
 SERIES = ("#010206", "#010207", "#010208", "#010209")
+_FAR = 20  # times
 _MARKERS = ("o", "s", "D", "^")
 _THEME = {
     INK: "var(--ink)",
@@ -105,11 +106,15 @@ def multiples(titles: Sequence[str], series: Sequence[Series], axis: str) -> str
     return svg[0]
 
 
-def dots(labels: Sequence[str], points: Sequence[Point], axis: str) -> str:
-    """Dots with intervals, one column per label."""
+def dots(labels: Sequence[str], points: Sequence[Point], axis: str, *, positive: bool = False) -> str:
+    """Dots with intervals, one column per label. If `positive`, values far apart have a logarithmic axis."""
     with figure(4.6, 2.5) as (drawn, svg):
         axes = drawn.add_subplot()
         known = [(place, point) for place, point in enumerate(points) if point.value is not None]
+        values = [point.value for _, point in known if point.value is not None]
+        if positive and values and max(values) > _FAR * min(values):
+            axes.set_yscale("log", subs=[])
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
         _draw_dots(axes, known, 0, horizontal=False)
         axes.set_xticks(range(len(labels)), labels)
         axes.set_xlim(-0.5, len(labels) - 0.5)

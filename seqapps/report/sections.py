@@ -142,7 +142,8 @@ def by_group(report: Mapping[str, Any]) -> Section | None:
             metric = table["metric"]
             unit = report["metrics"].get(metric, {}).get("unit", "fraction")
             names = [wording.group_name(row["low"], row["high"]) for row in table["rows"]]
-            plot = plots.dots(names, [_point(row, unit) for row in table["rows"]], _with_unit(metric, unit))
+            points = [_point(row, unit) for row in table["rows"]]
+            plot = plots.dots(names, points, _with_unit(metric, unit), positive=unit == "perplexity")
             rows = list(zip(names, table["rows"], strict=True))
             head = _with_unit(metric, unit, "%")
             parts.append({"title": title, "group": group, "head": head, "unit": unit, "plot": plot, "rows": rows})

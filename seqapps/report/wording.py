@@ -85,15 +85,15 @@ def count(value: int) -> str:
 def number(value: float | None, unit: str = "fraction", decimals: int = 1) -> str:
     """A value without its unit: of a fraction the per cent; of bits and ratios one decimal more; of a count none.
 
-    >>> number(0.92871), number(None), number(53.4, "perplexity"), number(1.2345, "bits"), number(1234.0, "count")
-    ('92.9', '–', '53.4', '1.23', '1,234')
+    >>> number(0.92871), number(None), number(1053.4, "perplexity"), number(1.2345, "bits"), number(1234.0, "count")
+    ('92.9', '–', '1,053.4', '1.23', '1,234')
     """
     if value is None:
         return NONE
     if unit == "count":
         return count(round(value))
     decimals += _FURTHER_DECIMALS.get(unit, 0)
-    return f"{100 * value:.{decimals}f}" if unit == "fraction" else f"{value:.{decimals}f}"
+    return f"{100 * value:.{decimals}f}" if unit == "fraction" else f"{value:,.{decimals}f}"
 
 
 def score(written: Mapping[str, Any], decimals: int = 1) -> str:

@@ -109,7 +109,7 @@ def test_a_report_with_only_what_must_be_there_is_shown(report):
 @pytest.mark.parametrize("part", ["training", "data", "model", "conditions", "tables"])
 def test_any_part_may_be_incomplete(report, part, monkeypatch):
     for plot in ("multiples", "dots", "curves"):  # drawing is not what is tested here, and takes its time
-        monkeypatch.setattr(f"seqapps.report.plots.{plot}", lambda *_: "<svg></svg>")
+        monkeypatch.setattr(f"seqapps.report.plots.{plot}", lambda *_, **__: "<svg></svg>")
     for key in list(report[part]):
         lacking = {**report, part: {name: value for name, value in report[part].items() if name != key}}
         Page(render(lacking))

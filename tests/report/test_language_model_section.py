@@ -105,6 +105,19 @@ def test_many_groups_of_pairs_are_a_table_alone(make):
     assert render(report).count("<figure") == figures - 1
 
 
+def test_perplexities_far_apart_have_a_logarithmic_axis(make):
+    report = make()
+    rows = report["tables"]["by_position"]["rows"]
+    rows[0].update(value=2_000_000.0, interval=[1_000_000.0, 9_000_000.0])
+    page = render(report)
+    assert ">1,000,000</text>" in page
+    assert ">1,000</text>" in page
+    assert ">2,000,000.0</td>" in page
+    for row in rows:
+        row.update(value=1500.0, interval=[1400.0, 1600.0])
+    assert ">1,000</text>" not in render(report)
+
+
 def test_nothing_of_the_text_becomes_markup(make):
     assert not [tag for tag, _ in _Texts(render(make())).tags if tag == "b"]
 
