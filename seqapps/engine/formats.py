@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple
 
+from seqapps.data.requests import array_requests
 from seqapps.data.resources import Resources
 from seqapps.data.sources.reading import decoded_lines
 from seqapps.data.tokenizers import Tokenizer
@@ -26,15 +27,15 @@ class Example(NamedTuple):
     """Something to predict for.
 
     Attributes:
-        tokens: what is labelled.
+        tokens: what is labelled; of an image or a vector what it is called.
         original: what its line or block held, for writing it back.
-        others: further columns that the model reads, each as long as `tokens`.
+        others: further columns that the model reads, each as long as `tokens`; or its images and vectors.
         where: file and line that it came from, for messages.
     """
 
     tokens: list[str]
     original: Any = None
-    others: Mapping[str, list[str]] = MappingProxyType({})
+    others: Mapping[str, Any] = MappingProxyType({})
     where: str | None = None
 
 
@@ -43,18 +44,22 @@ class Formats:
 
     def __init__(self, recipe: Recipe, resources: Resources, tokenizer: Tokenizer):
         self.recipe, self.resources, self.tokenizer = recipe, resources, tokenizer
+        self.arrays = array_requests(resources.requests)
 
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
         """Examples from bytes, one at a time.
 
-        text: a sentence a line, split by the recipe's tokenizer. jsonl: {"tokens": [...]} or {"text": "..."} a line.
-        conllu: CoNLL-U sentences.
+        text: a sentence a line, split by the recipe's tokenizer; or an image a line, the name of its file. jsonl:
+        {"tokens": [...]}, {"text": "..."}, {"image": "name of its file"} or {"vector": [...]} a line, the latter under
+        the name of the column that the model reads. conllu: CoNLL-U sentences.
 
         Raises DataError with name:line for bytes that are not UTF-8 and for lines that do not fit the format, UseError
         for a format that the model's task does not have.
         """
         self._check(format)
         lines = decoded_lines(stream, name)
+        if self.arrays:
+            return self._read_arrays(lines, format, name)
         if format == "text":
             return (Example(self.tokenizer.tokenize(line), line, where=f"{name}:{number}") for number, line in lines)
         if format == "jsonl":
@@ -67,6 +72,29 @@ class Formats:
         names = [*self.resources.input_columns, self.recipe.model.head.fields["column"]]
         return _read_conllu(lines, name, {column: self._conllu_column(column) for column in names})
 
+    def _read_arrays(self, lines: Iterator[tuple[int, str]], format: Format, name: str) -> Iterator[Example]:
+        """Images or vectors. UseError where they cannot be written as text."""
+        (column, request), *others = self.arrays.items()
+        if format == "jsonl":
+            return (self._array_from_json(line, f"{name}:{number}") for number, line in lines if line.strip())
+        if request.level == "vector" or others:
+            wanted = ", ".join(f'"{read}": ...' for read in self.arrays)
+            raise UseError(f"--format text: the model reads vectors, which are no text; use jsonl, {{{wanted}}} a line")
+        return (
+            Example([line] if line.strip() else [], line, {column: line.strip()}, f"{name}:{number}")
+            for number, line in lines
+        )
+
+    def _array_from_json(self, line: str, where: str) -> Example:
+        value = _json(line, where)
+        missing = [column for column in self.arrays if not isinstance(value, dict) or column not in value]
+        if missing:
+            raise DataError(f"{where}: no {missing[0]!r}, which the model reads; give an object with it on each line")
+        for column, request in self.arrays.items():
+            if request.level == "image" and not isinstance(value[column], str):
+                raise DataError(f"{where}: {column!r} is no text; expected the name of a file")
+        return Example([where], value, value, where)
+
     def _conllu_column(self, column: str) -> int | None:
         """Which field of a CoNLL-U line a column of the recipe is; None for one that only MISC can hold."""
         return _CONLLU_COLUMN.get(self.recipe.data.columns.get(column, column))
@@ -78,11 +106,7 @@ class Formats:
             raise UseError(f"--format {format}: a model of task {head.name!r} has no such format; use {known}")
 
     def _from_json(self, line: str, where: str) -> Example:
-        try:
-            value = json.loads(line)
-            json.dumps(value, ensure_ascii=False).encode("utf8")  # half of a surrogate pair is no text
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON ({error}); give one JSON object a line") from None
+        value = _json(line, where)
         tokens = value.get("tokens") if isinstance(value, dict) else None
         if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
             others = {name: value[name] for name in self.resources.input_columns[1:] if name in value}
@@ -97,20 +121,30 @@ class Formats:
     def write(self, prediction: Prediction, format: Format = "text") -> str:
         """A prediction as text that ends with a line break.
 
-        text: for a tagger `token/label token/label ...`, for a classifier `text TAB label TAB probability`. jsonl: the
-        object that was read, with tokens, labels under the name of the labels' column, and probabilities. conllu: the
-        sentence that was read with its labels in UPOS (XPOS for a column `xpos`); labels of other columns go to MISC as
-        `column=label`.
+        text: for a tagger `token/label token/label ...`, for a classifier `text TAB label TAB probability`, for what
+        writes texts the text. jsonl: the object that was read, with its tokens if it was a text, and what the task
+        adds: labels under the name of their column, probabilities. conllu: the sentence that was read with its labels
+        in UPOS (XPOS for a column `xpos`); labels of other columns go to MISC as `column=label`.
         """
         if format == "text":
             return prediction.line() + "\n"
         if format == "jsonl":
             original = prediction.original if isinstance(prediction.original, dict) else {}
-            value = {**original, "tokens": prediction.tokens, **prediction.fields()}
+            tokens = {} if self.arrays else {"tokens": prediction.tokens}
+            value = {**original, **tokens, **prediction.fields()}
             return json.dumps(value, ensure_ascii=False) + "\n"
         self._check(format)
         assert isinstance(prediction, LabelledTokens)
         return _write_conllu(prediction, self._conllu_column(prediction.column))
+
+
+def _json(line: str, where: str) -> Any:
+    try:
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode("utf8")  # half of a surrogate pair is no text
+    except ValueError as error:
+        raise DataError(f"{where}: not JSON ({error}); give one JSON object a line") from None
+    return value
 
 
 def _read_conllu(lines: Iterator[tuple[int, str]], name: str, places: Mapping[str, int | None]) -> Iterator[Example]:

@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
+from seqapps.data.arrays import array_column
 from seqapps.data.batch import Rows
 from seqapps.data.batching import sorted_batches
 from seqapps.data.indexed import IndexedSplit
+from seqapps.data.requests import array_requests
 from seqapps.data.resources import FormColumn, Resources
+from seqapps.data.several import Column
 from seqapps.engine.checkpoint import load_model_tensors
 from seqapps.engine.evaluation import evaluating
 from seqapps.engine.formats import Example, Format, Formats
@@ -54,20 +57,25 @@ class Predictor:
         tensors, _ = self.folder.read_tensors("model.safetensors")
         load_model_tensors(self.model, tensors, str(self.folder / "model.safetensors"))
         self.model.to(self.device).eval()
-        self.tokenizer = self.recipe.data.tokenizer.build()
+        self.tokenizer = self.resources.tokenizers.first
         self.formats = Formats(self.recipe, self.resources, self.tokenizer)
 
-    def predict(self, examples: Iterable[str | Sequence[str] | Mapping[str, list[str]]]) -> list[Prediction]:
+    def predict(self, examples: Iterable[Any]) -> list[Prediction]:
         """Predictions in the order of `examples`.
 
         An example is a text, which the recipe's tokenizer splits, or a list of tokens, or, for a model that reads
-        further columns, a mapping from column to list.
+        further columns, a mapping from column to list. For a model that reads images it is the name of a file or its
+        bytes, for one that reads vectors a vector or a list of vectors.
         """
         if isinstance(examples, str):
             raise TypeError("predict takes a list of texts; write predict([text])")
         return list(self.stream(self._example(example, f"example {n}") for n, example in enumerate(examples, 1)))
 
-    def _example(self, example: str | Sequence[str] | Mapping[str, list[str]], where: str) -> Example:
+    def _example(self, example: Any, where: str) -> Example:
+        arrays = array_requests(self.resources.requests)
+        if arrays:
+            others = example if isinstance(example, Mapping) else {next(iter(arrays)): example}
+            return Example([where], None, others, where)
         if isinstance(example, Mapping):
             first, *names = self.resources.input_columns
             others = {name: example[name] for name in names if name in example}
@@ -87,8 +95,9 @@ class Predictor:
 
     def _predict_chunk(self, chunk: list[Example]) -> list[Prediction]:
         found: list[Any] = [None] * len(chunk)
-        filled = [i for i, example in enumerate(chunk) if example.tokens]
-        if len(filled) < len(chunk) and self.model.head.needs_tokens:
+        empty_texts = self.model.head.empty_texts
+        filled = [i for i, example in enumerate(chunk) if example.tokens or empty_texts == "read"]
+        if len(filled) < len(chunk) and empty_texts == "refused":
             empty = next(example for example in chunk if not example.tokens)
             raise DataError(f"{empty.where or 'input'}: a text of 0 tokens, nothing to predict from; leave it out")
         if filled:
@@ -101,11 +110,14 @@ class Predictor:
         return [self.model.head.answer(example.tokens, one, example.original) for example, one in pairs]
 
     def indexed(self, examples: Sequence[Example]) -> IndexedSplit:
-        """Examples, each with at least one token, as the model's input."""
-        first, *others = self.resources.input_columns
-        columns = {first: _form_column([example.tokens for example in examples])}
-        for name in others:
-            columns[name] = _form_column([_column(example, name) for example in examples])
+        """Examples as the model's input; each has at least one token, if the model needs that."""
+        columns: dict[str, Column] = {}
+        for number, name in enumerate(self.resources.input_columns):
+            texts = [_column(example, name) if number else example.tokens for example in examples]
+            columns[name] = _form_column(texts)
+        for name, request in array_requests(self.resources.requests).items():
+            things = [_thing(example, name) for example in examples]
+            columns[name] = array_column(request, things, lambda row: examples[row].where or f"input, row {row + 1}")
         return IndexedSplit(columns, self.resources, "input")
 
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
@@ -127,6 +139,13 @@ def _check_components(folder: RunFolder) -> None:
                 f"{folder.path}: {registry(component['kind']).noun} {component['name']!r} comes from {owner}, "
                 f"which is not installed; pip install {pinned}"
             )
+
+
+def _thing(example: Example, name: str) -> Any:
+    """The image or vector of an example; DataError if it is not there."""
+    if name not in example.others:
+        raise DataError(f"{example.where or 'input'}: the model reads {name!r}, which is not there")
+    return example.others[name]
 
 
 def _column(example: Example, name: str) -> list[str]:
