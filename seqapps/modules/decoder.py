@@ -15,6 +15,7 @@ from seqapps.modules.attention import Attention, AttentionKind, Memory
 from seqapps.modules.bridge import Bridge, BridgeKind
 from seqapps.modules.dropout import Dropout, check_probabilities
 from seqapps.modules.encoded import Encoded
+from seqapps.modules.output import CrossEntropy, linear_cross_entropy
 from seqapps.modules.scheduled_sampling import ScheduledSampling
 from seqapps.modules.search import Step
 from seqapps.recipe.spec import Spec
@@ -41,10 +42,12 @@ class Decoded(NamedTuple):
 
     Attributes:
         outputs: (B, T, F), what `logits` reads; whatever on padding.
+        weights: (B, T, S) of attention, without gradient; whatever on padding of the text. None without attention.
         penalty: what the decoder adds to the objective, summed over the batch; None = nothing.
     """
 
     outputs: Tensor
+    weights: Tensor | None
     penalty: Tensor | None
 
 
@@ -203,6 +206,10 @@ class RecurrentDecoder(nn.Module):
         """(..., F) -> (..., V)."""
         return self.output(outputs)
 
+    def cross_entropy(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> CrossEntropy:
+        """Of outputs (N, F) with targets (N,) int64, summed; see `linear_cross_entropy`."""
+        return linear_cross_entropy(outputs, self.output.weight, self.output.bias, targets, label_smoothing)
+
     def forward(self, encoded: Encoded, inputs: Tensor, lengths: Tensor | Lengths) -> Decoded:
         """Read given texts, `<bos>` first, as a search would read what it writes itself.
 
@@ -215,10 +222,10 @@ class RecurrentDecoder(nn.Module):
         state, memory = self.start(encoded)
         own = self._own_words()
         if self.stepped or own:
-            outputs, penalty = self._stepwise(tokens, state, memory, lengths, own)
+            found = self._stepwise(tokens, state, memory, lengths, own)
         else:
-            outputs, penalty = self._at_once(tokens, state, memory, lengths), None
-        return Decoded(self.dropout(outputs).transpose(0, 1), penalty)
+            found = self._at_once(tokens, state, memory, lengths)
+        return found._replace(outputs=self.dropout(found.outputs).transpose(0, 1))
 
     def _own_words(self) -> float:
         """How probable it is that a word is the model's own; counts the batches trained on."""
@@ -228,38 +235,40 @@ class RecurrentDecoder(nn.Module):
         self.batches += 1
         return own
 
-    def _at_once(self, tokens: Tensor, state: DecoderState, memory: Memory | None, lengths: Lengths) -> Tensor:
-        """Outputs (T, B, F): the recurrence for all steps, then attention for all steps."""
+    def _at_once(self, tokens: Tensor, state: DecoderState, memory: Memory | None, lengths: Lengths) -> Decoded:
+        """With outputs (T, B, F): the recurrence for all steps, then attention for all steps."""
         x = self.embedding(tokens)
         for cell, initial in zip(self.cells, state.cells, strict=True):
             x, _ = unroll(cell, self.dropout(x), initial, lengths, kernels=self.kernels, final=False)
         if memory is None or self.attention is None:
-            return self._read_out(x, None)
-        context, _ = self.attention(x.transpose(0, 1), memory)
-        return self._read_out(x, context.transpose(0, 1))
+            return Decoded(self._read_out(x, None), None, None)
+        context, weights = self.attention(x.transpose(0, 1), memory)
+        return Decoded(self._read_out(x, context.transpose(0, 1)), weights.detach(), None)
 
     def _stepwise(
         self, tokens: Tensor, state: DecoderState, memory: Memory | None, lengths: Lengths, own: float
-    ) -> tuple[Tensor, Tensor | None]:
-        """Outputs (T, B, F) and penalty, one step after the other; each word but the first its own with that
-        probability."""
+    ) -> Decoded:
+        """With outputs (T, B, F), one step after the other; each word but the first is with probability `own` the
+        model's own."""
         cells = [cell.begin(tokens.size(1)) for cell in self.cells]
         embedded = self.embedding(tokens)
         masks = []
         if self.training and self.dropout.p:
             masks = [self.dropout(embedded.new_ones(*tokens.shape, cell.input_size)) for cell in cells]
         outputs: list[Tensor] = []
-        penalties = []
+        seen, penalties = [], []
         for t, x in enumerate(embedded.unbind(0)):
             if own and t:
                 x = self._with_own_words(x, outputs[-1], own)
             before = state.covered
             output, state, weights = self._advance(cells, [mask[t] for mask in masks], x, state, memory)
             outputs.append(output)
+            if weights is not None:
+                seen.append(weights.detach())
             if self.coverage_loss and before is not None and weights is not None:
                 penalties.append(torch.minimum(weights, before).sum(-1) @ lengths.mask[t].to(weights.dtype))
         penalty = self.coverage_loss * torch.stack(penalties).sum() if penalties else None
-        return torch.stack(outputs), penalty
+        return Decoded(torch.stack(outputs), torch.stack(seen, 1) if seen else None, penalty)
 
     def _with_own_words(self, x: Tensor, output: Tensor, own: float) -> Tensor:
         """Embedded tokens x (B, E), of which some are replaced by draws from what the last output says."""

@@ -126,6 +126,20 @@ def test_a_search_scores_what_it_finds_as_given_texts_are_scored(fields):
             assert hypothesis.log_prob == pytest.approx(float(total), rel=1e-5)  # a search adds up in fp32
 
 
+@pytest.mark.parametrize("fields", VARIANTS, ids=name)
+def test_weights_for_given_texts_are_those_of_single_steps(fields):
+    made = decoder(**fields)
+    state, memory = made.start(encoded())
+    found = made(encoded(), texts(), TARGETS).weights
+    for t, tokens in enumerate(texts().t()):
+        _, state, weights = made.step(tokens, state, memory)
+        if fields["attention"] == "none":
+            assert weights is found is None
+            continue
+        torch.testing.assert_close(found[TARGETS > t, t], weights[TARGETS > t].detach())
+        torch.testing.assert_close(weights.sum(-1), torch.ones(4, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("kind", ["summary", "final", "zero"])
 def test_the_first_state_comes_from_where_the_bridge_says(kind):
     made = decoder(bridge=kind, cell="lstm", num_layers=2)
