@@ -247,6 +247,24 @@ def test_a_batch_finds_for_each_sentence_what_it_finds_alone(method):
         assert run(generator, [i], options, **arguments([i])) == [together[i]]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_sentence_with_a_limit_finds_what_it_finds_alone_with_that_maximum_length(method):
+    generator, limits = History(seed=4), [1, 2, 9, 4, 3, 6, 5, 2]
+    mask = torch.ones(8, S, dtype=torch.bool)
+    seeds = list(range(8)) if method.get("method") == "sampling" else None
+    found = run(
+        generator, range(8), SearchOptions(max_length=6, **method), limits=limits, source_mask=mask, seeds=seeds
+    )
+    for i, limit in enumerate(limits):
+        options = SearchOptions(max_length=min(limit, 6), **method)
+        if seeds is not None:  # a sample draws as many numbers as its search might have steps
+            assert [h.length for h in found[i]] == [min(h.length, limit) for h in found[i]]
+            continue
+        (alone,) = run(generator, [i], options, source_mask=mask[:1])
+        assert found[i] == alone
+    assert {h.ended for hypotheses in found for h in hypotheses} == {False, True}
+
+
 def test_attention_on_padding_does_not_count_for_coverage():
     generator = History(seed=5)
     generator.attention[..., 2] = math.nan
@@ -356,6 +374,9 @@ def test_an_ensemble_of_different_vocabularies_is_refused():
         ({"prefixes": [(1,) * 4, ()]}, "prefix 0 has 4 tokens, expected fewer than max_length 4"),
         ({"banned": [()]}, "a banned sequence is empty"),
         ({"seeds": [1, 2]}, "seeds are for sampling"),
+        ({"limits": [3]}, "1 limits for 2 sentences"),
+        ({"limits": [3, 0]}, "a limit is 0, expected 1 or more"),
+        ({"prefixes": [(), (1, 1, 1)], "limits": [4, 3]}, "prefix 1 has 3 tokens, expected fewer than max_length 3"),
     ],
 )
 def test_arguments_that_do_not_fit_are_told(arguments, message):

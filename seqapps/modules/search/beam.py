@@ -36,6 +36,8 @@ class _Beam(NamedTuple):
     covered: Tensor  # (B, k, S) attention summed over steps; S = 0 without coverage penalty
     source_mask: Tensor  # (B, S)
     prefix: Tensor  # (B, P)
+    limit: Tensor  # (B,) steps after which it is cut
+    last_divisor: Tensor  # (B,) what a log-probability is divided by then
     pool: _Pool
 
 
@@ -56,23 +58,24 @@ def beam_search(
     *,
     rules: Rules,
     prefix: Tensor,
+    limit: Tensor,
     source_mask: Tensor | None,
 ) -> list[list[Hypothesis]]:
     """The n best of each sentence, as the beam finds them.
 
     At each step all extensions of a group's open hypotheses are ranked by log-probability (less the diversity term).
-    Those among the best k / G that end are finished; the best k / G that do not end stay open. At the maximum length
+    Those among the best k / G that end are finished; the best k / G that do not end stay open. At a sentence's limit
     the best k / G are finished, ended or not. Penalties act on finished hypotheses only.
 
     Deviations: the coverage of a source position is taken as at least 1.2e-38, so that no score is minus infinity; the
     diversity term (Hamming, between this step's tokens) ranks and is not accumulated, and the end mark is free of it.
     """
     B, k = len(first), options.beam
-    beam = _started(first, options, prefix, _coverage_mask(source_mask, first, options))
+    beam = _started(first, options, prefix, limit, _coverage_mask(source_mask, first, options))
     state = select(state, beam.sentence.repeat_interleave(k))
     last = first.repeat_interleave(k)
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
-    for t in range(1, options.max_length + 1):
+    for t in range(1, int(limit.max()) + 1):
         log_probs, state, attention = generator.step(last, state, memory)
         check_rows((log_probs, state), len(last), "a step's result")
         if log_probs.shape[-1] < 2:
@@ -115,7 +118,7 @@ def _fitting(attention: Tensor | None, covered: Tensor) -> Tensor:
     return attention.view(covered.shape)
 
 
-def _started(first: Tensor, options: SearchOptions, prefix: Tensor, source_mask: Tensor) -> _Beam:
+def _started(first: Tensor, options: SearchOptions, prefix: Tensor, limit: Tensor, source_mask: Tensor) -> _Beam:
     """One empty hypothesis in each group."""
     B, k, G = len(first), options.beam, options.groups
     device = first.device
@@ -136,6 +139,8 @@ def _started(first: Tensor, options: SearchOptions, prefix: Tensor, source_mask:
         covered=torch.zeros(B, k, source_mask.shape[-1], device=device),
         source_mask=source_mask,
         prefix=prefix,
+        limit=limit,
+        last_divisor=torch.tensor([length_divisor(n, options) for n in limit.tolist()], device=device),
         pool=pool,
     )
 
@@ -174,7 +179,7 @@ def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t:
     tokens = beam.tokens.gather(1, chosen.row.flatten(1)[..., None].expand(-1, -1, t - 1)).view(B, G, n, t - 1)
     tokens = torch.cat((tokens, chosen.token[..., None]), -1)
     ends = chosen.token == eos
-    finished = ends if t < options.max_length else torch.ones_like(ends)
+    finished = ends | (beam.limit == t)[:, None, None]
     finished = finished & (torch.arange(n, device=ends.device) < n // 2)  # n = 2 k / G: those among the best k / G
     score = chosen.log_prob / length_divisor(t, options)
     if beam.covered.shape[-1]:
@@ -227,15 +232,13 @@ def _done(beam: _Beam, options: SearchOptions, t: int) -> Tensor:
     """Which sentences (B,) need no further step.
 
     Log-probabilities only fall and the coverage term is at most 0, so an open hypothesis with log-probability s cannot
-    finish above s / lp(maximum length).
+    finish above s / lp(limit).
     """
-    if t == options.max_length:
-        return torch.ones_like(beam.sentence, dtype=torch.bool)
     best = beam.log_prob.view(len(beam.sentence), options.groups, -1).amax(-1)
     over = best == -math.inf
     if options.early_exit:
-        over = over | (beam.pool.score[..., -1] >= best / length_divisor(options.max_length, options))
-    return over.all(-1)
+        over = over | (beam.pool.score[..., -1] >= best / beam.last_divisor[:, None])
+    return over.all(-1) | (beam.limit == t)
 
 
 def _collect(beam: _Beam, found: list[list[Hypothesis]], n_best: int) -> None:

@@ -25,11 +25,11 @@ class Rules(NamedTuple):
     banned: tuple[tuple[int, ...], ...] = ()
 
 
-def prefix_table(prefixes: Sequence[Sequence[int]] | None, first: Tensor, eos: int, max_length: int) -> Tensor:
+def prefix_table(prefixes: Sequence[Sequence[int]] | None, first: Tensor, eos: int, limits: Sequence[int]) -> Tensor:
     """The tokens that sentences must begin with, (B, longest) int64, FREE behind each.
 
     Raises:
-        UseError: not one prefix a sentence, an end mark inside, or a prefix that reaches the maximum length.
+        UseError: not one prefix a sentence, an end mark inside, or a prefix that reaches its sentence's limit.
     """
     prefixes = [()] * len(first) if prefixes is None else prefixes
     if len(prefixes) != len(first):
@@ -37,8 +37,8 @@ def prefix_table(prefixes: Sequence[Sequence[int]] | None, first: Tensor, eos: i
     for i, prefix in enumerate(prefixes):
         if eos in prefix:
             raise UseError(f"search: prefix {i} contains the end mark {eos}; leave it out")
-        if len(prefix) >= max_length:
-            raise UseError(f"search: prefix {i} has {len(prefix)} tokens, expected fewer than max_length {max_length}")
+        if len(prefix) >= limits[i]:
+            raise UseError(f"search: prefix {i} has {len(prefix)} tokens, expected fewer than max_length {limits[i]}")
     longest = max(map(len, prefixes), default=0)
     rows = [[*prefix, *[FREE] * (longest - len(prefix))] for prefix in prefixes]
     return torch.tensor(rows, dtype=torch.int64, device=first.device).reshape(len(rows), longest)

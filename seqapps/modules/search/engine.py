@@ -31,6 +31,7 @@ def search(
     banned: Sequence[Sequence[int]] = (),
     source_mask: Tensor | None = None,
     seeds: Sequence[int] | None = None,
+    limits: Sequence[int] | None = None,
 ) -> list[list[Hypothesis]]:
     """For each of B sentences its hypotheses, best first (samples: as drawn); fewer than asked for, or none, if the
     rules leave no more.
@@ -47,6 +48,7 @@ def search(
         banned: token sequences that may not occur; the last token of one may be `eos`.
         source_mask: (B, S), True = real, for the coverage penalty.
         seeds: for each sentence the seed of its samples.
+        limits: for each sentence the steps after which it is cut, where they are fewer than `options.max_length`.
     Raises:
         UseError: the options have faults, or do not fit the other arguments.
         ShapeError: a state, memory or step result with a wrong number of rows.
@@ -63,10 +65,22 @@ def search(
     check_rows(state, len(first), "state")
     check_rows(memory, len(first), "memory")
     rules = Rules(eos, options.min_length, options.no_repeat, tuple(map(tuple, banned)))
-    prefix = prefix_table(prefixes, first, eos, options.max_length)
+    limit = _limits(limits, first, options.max_length)
+    prefix = prefix_table(prefixes, first, eos, limit.tolist())
     if not len(first):
         return []
+    arguments = (generator, state, memory, first, options)
     if options.method == "beam":
-        arguments = (generator, state, memory, first, options)
-        return beam_search(*arguments, rules=rules, prefix=prefix, source_mask=source_mask)
-    return walk(generator, state, memory, first, options, rules=rules, prefix=prefix, seeds=seeds)
+        return beam_search(*arguments, rules=rules, prefix=prefix, limit=limit, source_mask=source_mask)
+    return walk(*arguments, rules=rules, prefix=prefix, limit=limit, seeds=seeds)
+
+
+def _limits(limits: Sequence[int] | None, first: Tensor, max_length: int) -> Tensor:
+    """(B,) int64: the steps after which each sentence is cut."""
+    if limits is None:
+        return torch.full_like(first, max_length)
+    if len(limits) != len(first):
+        raise UseError(f"search: {len(limits)} limits for {len(first)} sentences; give one each")
+    if min(limits, default=1) < 1:
+        raise UseError(f"search: a limit is {min(limits)}, expected 1 or more")
+    return torch.tensor(limits, dtype=torch.int64, device=first.device).clamp_max(max_length)

@@ -25,6 +25,7 @@ class _Paths(NamedTuple):
     log_prob: Tensor  # (B, k)
     length: Tensor  # (B, k) steps, the end mark included; 0 while a path is open
     prefix: Tensor  # (B, P)
+    limit: Tensor  # (B,) steps after which it is cut
     uniforms: Tensor  # (B, k, max_length), or (B, k, 0) where the best token is taken
 
 
@@ -37,9 +38,10 @@ def walk(
     *,
     rules: Rules,
     prefix: Tensor,
+    limit: Tensor,
     seeds: Sequence[int] | None,
 ) -> list[list[Hypothesis]]:
-    """Follow every path, always taking the best token (without seeds) or a drawn one, to its end or maximum length.
+    """Follow every path, always taking the best token (without seeds) or a drawn one, to its end or limit.
 
     A path on which nothing may come next is dropped. The log-probability is the generator's own, at temperature 1 and
     before anything was cut off.
@@ -53,19 +55,20 @@ def walk(
         log_prob=torch.zeros(B, k, device=device),
         length=first.new_zeros(B, k),
         prefix=prefix,
+        limit=limit,
         uniforms=uniforms if device.type == "mps" else uniforms.to(device),
     )
     state = select(state, paths.sentence.repeat_interleave(k))
     last = first.repeat_interleave(k)
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
-    for t in range(options.max_length):
+    for t in range(int(limit.max())):
         log_probs, state, _ = generator.step(last, state, memory)
         check_rows((log_probs, state), len(last), "a step's result")
         log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).view(len(paths.sentence), k, -1)
         allowed = constrained(log_probs, paths.tokens, paths.prefix, rules)
         chosen = allowed.argmax(-1) if seeds is None else _drawn(allowed, paths.uniforms[..., t], options)
         paths = _extended(paths, chosen, allowed, rules.eos)
-        done = (paths.length > 0).all(-1) if t + 1 < options.max_length else torch.ones_like(paths.sentence).bool()
+        done = (paths.length > 0).all(-1) | (paths.limit == t + 1)
         keep = torch.arange(len(done), device=device)
         if done.any():
             _collect(select(paths, done.nonzero()[:, 0]), found, t + 1)
