@@ -10,7 +10,8 @@
     differences    name of a baseline -> Difference.to_json(): this model minus that baseline, paired
     tables         per_label, per_span_type, confusion, by_length, by_frequency, worst: see metrics.tagging_tables;
                    calibration, certain_errors: see metrics.classification; predicted, by_position, word_surprise,
-                   sentence_surprise, pairs: see metrics.language_model
+                   sentence_surprise, pairs: see metrics.language_model; signatures, examples, lengths, words,
+                   attention: see metrics.generation
     splits         further splits that were evaluated: name -> metrics
     training       curves: [{step, epoch, seconds, loss, learning_rate, metrics}], one per evaluation on the validation
                    split; best: the one that was kept; stopped: why training ended; seconds, steps, tokens_per_second

@@ -7,6 +7,7 @@ from typing import Any
 
 from seqapps.report import plots, wording
 from seqapps.report.diagnostics import diagnostics_section
+from seqapps.report.generation_section import attention, examples, signatures, written
 from seqapps.report.language_model_section import pairs, predicted, sentence_surprise
 from seqapps.report.report import strongest_baseline
 from seqapps.report.section import Section
@@ -222,6 +223,7 @@ def recipe(report: Mapping[str, Any]) -> Section | None:
 
 SECTIONS: tuple[Callable[[Mapping[str, Any]], Section | None], ...] = (
     scores,
+    signatures,
     training,
     confusion,
     per_span_type,
@@ -229,6 +231,9 @@ SECTIONS: tuple[Callable[[Mapping[str, Any]], Section | None], ...] = (
     predicted,
     pairs,
     by_group,
+    examples,
+    written,
+    attention,
     calibration,
     worst,
     sentence_surprise,

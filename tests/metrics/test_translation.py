@@ -201,11 +201,11 @@ def test_lengths_are_counted_in_bins_of_equal_width():
 def test_attention_is_shown_of_sentences_that_fit():
     weights = [[0.25, 0.75], [1.0, 0.0], [0.123456, 0.5]]
     long = example("a", "a", source="x " * 40, attention=[[0.025] * 40])
-    short = example("a b", "a b", source="x y", attention=weights)
-    table = evaluate_translation([example("a", "a"), long, *[short] * 5]).tables["attention"]
-    assert [row["number"] for row in table] == [3, 4, 5, 6]
-    assert table[0]["source"] == ["x", "y"]
-    assert table[0]["target"] == ["a", "b", "⏹"]
+    short = [example("a b", "a b", source=f"x {n}", attention=weights) for n in (0, 0, 1, 2, 3, 4)]
+    table = evaluate_translation([example("a", "a"), long, *short]).tables["attention"]
+    assert [row["number"] for row in table] == [3, 5, 6, 7]  # 4 is as 3
+    assert table[0]["source"] == ["x", "0"]
+    assert table[0]["target"] == ["a", "b", "(end)"]
     assert table[0]["weights"] == [[0.25, 0.75], [1.0, 0.0], [0.1235, 0.5]]
 
 

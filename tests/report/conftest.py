@@ -6,6 +6,7 @@ import random
 import pytest
 
 from seqapps.metrics.classification import ClassifiedExample, evaluate_classification
+from seqapps.metrics.generation import WrittenExample, evaluate_translation
 from seqapps.metrics.intervals import Bootstrap
 from seqapps.metrics.language_model import ScoredSentence, evaluate_language_model, evaluate_pairs
 from seqapps.metrics.tagging import TaggedSentence, evaluate_tagging
@@ -33,6 +34,9 @@ _LANGUAGE_MODEL = evaluate_language_model(
     [ScoredSentence([*"abcde"], [-1.0] * 6, [False] * 5)] * 20, regime="sentence", bootstrap=None
 )
 _PAIRS = evaluate_pairs([-1.0], [-2.0], [3])
+_TRANSLATION = evaluate_translation(
+    [WrittenExample(["ß"], "a b", ["a", "b"], ["a c"], [["a", "c"]], attention=[[1.0], [0.5]])] * 3
+)
 _REPORT = {
     "format": 1,
     "name": "pos",
@@ -43,7 +47,13 @@ _REPORT = {
     "metrics": _MODEL.metrics(),
     "baselines": {"hidden_markov_model": {"metrics": _BASELINE.metrics()}},
     "differences": {"hidden_markov_model": _MODEL.difference(_BASELINE, Bootstrap(samples=100)).to_json()},
-    "tables": {**_LANGUAGE_MODEL.tables, **_PAIRS.tables, **_CLASSIFIER.tables, **_MODEL.tables},
+    "tables": {
+        **_TRANSLATION.tables,
+        **_LANGUAGE_MODEL.tables,
+        **_PAIRS.tables,
+        **_CLASSIFIER.tables,
+        **_MODEL.tables,
+    },
     "splits": {"validation": _BASELINE.metrics()},
     "training": {
         "curves": [

@@ -21,7 +21,7 @@ _BINS = 20
 _WORDS = 20
 _ATTENTION = 4  # sentences
 _ATTENTION_TOKENS = 30  # of each of their sides
-END = "⏹"  # stands for the end mark
+END = "(end)"  # stands for the end mark
 
 
 def examples_by(metric: str, examples: Sequence[WrittenExample], scores: Floats) -> dict[str, Any]:
@@ -89,20 +89,18 @@ def words(examples: Sequence[WrittenExample]) -> dict[str, list[dict[str, Any]]]
 
 
 def attention(examples: Sequence[WrittenExample]) -> list[dict[str, Any]]:
-    """[{number, source, target, weights}]: the first four examples that have weights and at most 30 tokens a side.
+    """[{number, source, target, weights}]: the first four pairs with weights and at most 30 tokens a side, none twice.
 
-    weights[t][s] is the share of source token s when target token t was written; a last target token `⏹` stands for the
-    end mark, where its weights were given.
+    weights[t][s] is the share of source token s when target token t was written; a last target token `(end)` stands for
+    the end mark, where its weights were given.
     """
-    shown: list[dict[str, Any]] = []
+    shown: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, Any]] = {}
     for number, example in enumerate(examples, start=1):
-        if example.attention is None or isinstance(example.source, str):
+        if example.attention is None or isinstance(example.source, str) or len(shown) == _ATTENTION:
             continue
-        target = [*example.tokens, END][: len(example.attention)]
-        sizes = len(example.source), len(target)
-        if min(sizes) > 0 and max(sizes) <= _ATTENTION_TOKENS:
-            weights = [[round(float(w), 4) for w in row[: sizes[0]]] for row in example.attention[: sizes[1]]]
-            shown.append({"number": number, "source": list(example.source), "target": target, "weights": weights})
-        if len(shown) == _ATTENTION:
-            break
-    return shown
+        pair = tuple(example.source), (*example.tokens, END)[: len(example.attention)]
+        S, T = map(len, pair)
+        if min(S, T) > 0 and max(S, T) <= _ATTENTION_TOKENS and pair not in shown:
+            weights = [[round(float(weight), 4) for weight in row[:S]] for row in example.attention[:T]]
+            shown[pair] = {"number": number, "source": list(pair[0]), "target": list(pair[1]), "weights": weights}
+    return list(shown.values())
