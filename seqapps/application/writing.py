@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from seqapps.data.sources.reading import decoded_lines
+from seqapps.engine.evaluation import bootstrap_of
 from seqapps.engine.formats import Example, Format
 from seqapps.engine.generating import language_model
 from seqapps.engine.predictor import Predictor
@@ -50,7 +51,9 @@ def score_pairs(predictor: Predictor, stream: IO[bytes], name: str) -> dict[str,
     from seqapps.metrics.language_model import evaluate_pairs
 
     language_model(predictor)
-    good, bad, groups = [], [], []
+    good: list[Example] = []
+    bad: list[Example] = []
+    groups: list[str | None] = []
     for number, line in decoded_lines(stream, name):
         fields = line.split("\t")
         if len(fields) not in (2, 3):
@@ -61,7 +64,7 @@ def score_pairs(predictor: Predictor, stream: IO[bytes], name: str) -> dict[str,
     if not good:
         raise DataError(f"{name}: no pairs; give a line GOOD TAB BAD for each")
     found = [_log_probs(predictor, sentences) for sentences in (good, bad)]
-    evaluation = evaluate_pairs(*found, groups)
+    evaluation = evaluate_pairs(found[0], found[1], groups, bootstrap=bootstrap_of(predictor.recipe.evaluation))
     return {"headline": evaluation.headline, "metrics": evaluation.metrics(), "tables": dict(evaluation.tables)}
 
 

@@ -283,13 +283,13 @@ def _table(embedder: nn.Module, column: str, size: int) -> nn.Parameter:
     """The embedder's table of a column. ComponentError if it has none, or rows of another size."""
     for module in embedder.modules():
         if getattr(module, "column", None) == column and isinstance(getattr(module, "table", None), nn.Embedding):
-            table = module.table.weight  # type: ignore[union-attr]
+            table: Any = module.table.weight
             if table.size(1) != size:
                 raise ComponentError(
                     f"head 'language_model': tied, but the embedder's rows have {table.size(1)} features and the output"
                     f" layer reads {size}; set 'projection: {table.size(1)}', or make the sizes equal"
                 )
-            return table  # type: ignore[return-value]
+            return table
     raise ComponentError(
         f"head 'language_model': tied, but the embedder has no table for {column!r}; use embedder 'tokens'"
     )

@@ -200,8 +200,8 @@ class RecurrentEncoder(nn.Module):
             last.append(states)
         top = read[0] if len(read) == 1 else torch.cat(read, -1)
         x = self.output_dropout(top)
-        states = tuple(last) if final else None
-        return Encoded(x.transpose(0, 1), self._summary(x, lengths), states, lengths, top.transpose(0, 1))
+        summary = self._summary(x, lengths)
+        return Encoded(x.transpose(0, 1), summary, tuple(last) if final else None, lengths, top.transpose(0, 1))
 
     def _run_layer(
         self, layer: Any, read: list[Tensor], lengths: Lengths, initial: tuple[Any, ...], final: bool
