@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import machine
 from benchmarks.tagging_speed.contestants import COMMON, NAMES, TIGHT, Setting
 from benchmarks.tagging_speed.rounds import Speed
 
@@ -23,17 +22,10 @@ WALL, CPU = Speed._fields
 
 def conditions(setting: Setting, source: str) -> dict[str, Any]:
     """Everything that a speed depends on, as far as we know it. Neither host nor file names."""
-    import torch
-
     corpus = setting.corpus
     return {
         "benchmark": "tagging_speed",
-        "machine": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "system": platform.system(),
-        },
+        "machine": machine(),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in ("numpy", "seqapps", "torch")},
         "threads": setting.threads,
@@ -47,13 +39,6 @@ def conditions(setting: Setting, source: str) -> dict[str, Any]:
         },
         "options": asdict(setting.options),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def summary(speeds: Speeds) -> dict[str, dict[str, list[float]]]:

@@ -1,0 +1,1 @@
+"""Scores of the shipped recipes over several seeds, measured by one command that goes on where it was stopped."""

@@ -1,0 +1,39 @@
+"""What is measured: a recipe, what is set on top of it, and the published figures that its score stands beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+__all__ = ["MEASUREMENTS", "SEEDS", "SETTINGS", "Measurement"]
+
+SEEDS = (1, 2, 3)
+SETTINGS = ("training.threads=1",)  # of all measurements: how sums are rounded depends on it
+
+
+class Measurement(NamedTuple):
+    """One row of the table of scores.
+
+    Fields:
+        data: what the score is of.
+        recipe: a file of `recipes/`.
+        settings: what is set on top of it, beside the seed and what is set in all of them.
+        published: figures of others on the same split, and what they are of.
+        further: metrics beside the headline.
+    """
+
+    data: str
+    recipe: str
+    settings: tuple[str, ...] = ()
+    published: str = ""
+    further: tuple[str, ...] = ()
+
+
+MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
+    {
+        "pos_bilstm": Measurement("HKCanCor, parts of speech", "pos_bilstm.yaml"),
+        "pos_ud_ewt": Measurement("UD English EWT 2.0, UPOS", "pos_ud_ewt.yaml"),
+        "chunking_bilstm_crf": Measurement("CoNLL-2000, chunks", "chunking_bilstm_crf.yaml"),
+    }
+)
