@@ -282,8 +282,9 @@ def _adaptive(size: int, symbols: int, cutoffs: list[int]) -> nn.AdaptiveLogSoft
 def _table(embedder: nn.Module, column: str, size: int) -> nn.Parameter:
     """The embedder's table of a column. ComponentError if it has none, or rows of another size."""
     for module in embedder.modules():
-        if getattr(module, "column", None) == column and isinstance(getattr(module, "table", None), nn.Embedding):
-            table: Any = module.table.weight
+        held = getattr(module, "table", None)
+        if getattr(module, "column", None) == column and isinstance(held, nn.Embedding):
+            table: nn.Parameter = held.weight
             if table.size(1) != size:
                 raise ComponentError(
                     f"head 'language_model': tied, but the embedder's rows have {table.size(1)} features and the output"
