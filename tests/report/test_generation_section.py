@@ -128,8 +128,8 @@ def test_a_long_token_is_cut():
     assert ">Donaudampfschifffahr…<" in svg
 
 
-def test_attention_without_any_weight_is_drawn_empty():
-    assert opacities(attention_map(["a"], ["b"], [[0.0]])) == []
+def test_weights_of_almost_nothing_are_not_drawn():
+    assert opacities(attention_map(["a"], ["b"], [[0.004]])) == []
 
 
 def test_both_kinds_of_texts_are_named_in_the_plot_of_lengths():
