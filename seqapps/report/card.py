@@ -11,6 +11,15 @@ from seqapps.report.text import headline, verdict
 
 __all__ = ["model_card"]
 
+# Task -> commands for the model.
+_USES = {
+    "": ("seqapps predict . FILE           # a text a line, - for standard input",),
+    "language_model": (
+        "seqapps score . FILE             # a natural-log probability a line",
+        'seqapps generate . --prompt "..."  # what comes next',
+    ),
+}
+
 
 def model_card(report: Mapping[str, Any]) -> str:
     """The card as Markdown, every name and note of the data escaped.
@@ -23,9 +32,9 @@ def model_card(report: Mapping[str, Any]) -> str:
         _escape(verdict(report) or ""),
         *(f"> **Warning:** {_escape(warning)}" for warning in report.get("warnings") or []),
         "## Use\n\n"
-        "    seqapps predict . -            # types in, labels out\n"
-        "    seqapps evaluate . --file FILE # measure it on other data\n\n"
-        'In Python: `seqapps.load(".")`. `report.html` shows learning curves, confusions and the worst sentences.',
+        + "".join(f"    {line}\n" for line in _USES.get(report.get("task", ""), _USES[""]))
+        + "    seqapps evaluate . --file FILE   # measure it on other data\n\n"
+        'In Python: `seqapps.load(".")`. `report.html` shows learning curves, and where the model does well and badly.',
         "## Scores\n\n" + _scores(report),
         _training(report),
         _data(report),
