@@ -66,3 +66,9 @@ def test_normal_forms_are_taken_only_if_asked_for(make):
     assert "".join(make().tokenize(text)) == text
     assert "".join(make(normalization="NFC").tokenize("e\u0301Ａ")) == "éＡ"
     assert "".join(make(normalization="NFKC").tokenize(text)) == "éA"
+
+
+def test_words_may_leave_out_punctuation():
+    words = Words(punctuation="drop")
+    assert words.tokenize("A dog (it's #1) -- \u201cyes\u201d .") == ["A", "dog", "it's", "#1", "yes"]
+    assert words.tokenize("...") == []

@@ -64,16 +64,19 @@ class Words(Tokenizer):
     need not be: "well-known" becomes "well - known".
 
     Fields:
+        punctuation: keep, or drop, as image captions are compared without it.
         normalization: Unicode normal form that texts are brought to first; none = every character stays as it is.
     """
 
     _TOKEN = re.compile(r"[#@]?\w+(?:['\u2019]\w+)*|(\S)\1*")
 
-    def __init__(self, *, normalization: Normalization = "none"):
+    def __init__(self, *, punctuation: Literal["keep", "drop"] = "keep", normalization: Normalization = "none"):
         super().__init__(normalization=normalization)
+        self.punctuation = punctuation
 
     def split(self, text: str) -> list[str]:
-        return [found.group() for found in self._TOKEN.finditer(text)]
+        found = self._TOKEN.finditer(text)
+        return [one.group() for one in found if self.punctuation == "keep" or not one.group(1)]
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         text, opened = "", False
