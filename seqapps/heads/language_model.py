@@ -284,13 +284,13 @@ def _table(embedder: nn.Module, column: str, size: int) -> nn.Parameter:
     for module in embedder.modules():
         held = getattr(module, "table", None)
         if getattr(module, "column", None) == column and isinstance(held, nn.Embedding):
-            table: nn.Parameter = held.weight
+            table = held.weight
             if table.size(1) != size:
                 raise ComponentError(
                     f"head 'language_model': tied, but the embedder's rows have {table.size(1)} features and the output"
                     f" layer reads {size}; set 'projection: {table.size(1)}', or make the sizes equal"
                 )
-            return table
+            return table  # type: ignore[return-value]
     raise ComponentError(
         f"head 'language_model': tied, but the embedder has no table for {column!r}; use embedder 'tokens'"
     )
