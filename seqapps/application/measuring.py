@@ -12,7 +12,7 @@ from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import columns_of
 from seqapps.data.sources.reading import bare_suffix
 from seqapps.data.sources.source import Places
-from seqapps.engine.assembly import forms_of, load_splits, requests_of
+from seqapps.engine.assembly import forms_of, load_splits, requests_of, tokenized
 from seqapps.engine.evaluation import bootstrap_of, predict_split
 from seqapps.engine.machine import resolve_arithmetic
 from seqapps.engine.predictor import Predictor
@@ -63,7 +63,9 @@ def open_split(predictor: Predictor, recipe: Recipe, name: str, data_root: PathL
     """A split of a recipe's data as the model of a run reads it; looked for where the run found its data."""
     places = _places(predictor.folder.read_json("environment.json")["places"], data_root)
     _, datasets = load_splits(recipe, places, [], [name])
-    return IndexedSplit(forms_of(datasets[name], requests_of(recipe.model), name), predictor.resources, name)
+    requests, resources = requests_of(recipe.model), predictor.resources
+    texts = tokenized(datasets[name], requests, name, resources.tokenizers)
+    return IndexedSplit(forms_of(texts, requests, name), resources, name)
 
 
 _READERS = {

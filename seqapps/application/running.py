@@ -213,7 +213,8 @@ def _locked(folder: RunFolder) -> Iterator[None]:
 
 
 def _specs(recipe: Recipe) -> list[Spec]:
-    others = (recipe.data.source, recipe.data.tokenizer, recipe.training.optimizer, recipe.training.schedule)
+    data, training = recipe.data, recipe.training
+    others = (data.source, data.tokenizer, *data.tokenizers.values(), training.optimizer, training.schedule)
     return [*recipe.model.specs(), *(inner for spec in others for inner in spec.walk())]
 
 

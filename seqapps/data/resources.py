@@ -10,6 +10,7 @@ import numpy as np
 
 from seqapps.data.batch import Rows
 from seqapps.data.requests import Request, text_columns
+from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.schemes import detect
 
@@ -48,12 +49,14 @@ class Resources:
         frequencies: column of tokens -> training frequency of every form, as it is spelt, whatever a vocabulary leaves
             out.
         sizes: key of vectors -> how many numbers each of them has.
+        tokenizers: column of text -> what turns its texts into tokens and tokens into texts.
     """
 
     requests: dict[str, Request]
     vocabularies: dict[str, Vocabulary]
     frequencies: dict[str, dict[str, int]]
     sizes: dict[str, int] = field(default_factory=dict)
+    tokenizers: ColumnTokenizers = field(default_factory=lambda: ColumnTokenizers({}))
 
     @property
     def token_column(self) -> str:
@@ -71,12 +74,14 @@ class Resources:
         requests: Mapping[str, Request],
         train: Mapping[str, Any],
         vector_words: Mapping[str, Sequence[str]] | None = None,
+        tokenizers: ColumnTokenizers | None = None,
     ) -> Resources:
         """From the training split.
 
         Args:
             train: its columns, `FormColumn` and others.
             vector_words: key -> words of a file of pretrained vectors that join the vocabulary with count 0.
+            tokenizers: what its texts went through.
         """
         texts = {name: column for name, column in train.items() if isinstance(column, FormColumn)}
         frequencies = {name: column.frequencies() for name, column in texts.items()}
@@ -96,7 +101,7 @@ class Resources:
             )
             vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
         tokens = {column: frequencies[column] for column in text_columns(requests)}
-        return cls(dict(requests), vocabularies, tokens, sizes)
+        return cls(dict(requests), vocabularies, tokens, sizes, tokenizers or ColumnTokenizers({}))
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads, by file name."""
@@ -105,6 +110,7 @@ class Resources:
             "vocabularies": {key: vocabulary.to_json() for key, vocabulary in self.vocabularies.items()},
             "frequencies": self.frequencies,
             "sizes": self.sizes,
+            "tokenizers": self.tokenizers.to_json(),
         }
 
     @classmethod
@@ -115,6 +121,7 @@ class Resources:
             {key: Vocabulary.from_json(vocabulary) for key, vocabulary in saved["vocabularies"].items()},
             saved["frequencies"],
             saved.get("sizes", {}),
+            ColumnTokenizers.from_json(saved.get("tokenizers", {})),
         )
 
 

@@ -30,6 +30,7 @@ from seqapps.data.requests import (
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.several import REFERENCES, Column, unfolded, with_references
 from seqapps.data.sources.source import Places, Source
+from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.engine.model import Model
 from seqapps.engine.schedules import Schedule
 from seqapps.errors import DataError, UseError, close_match
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _NAME = "name"  # what an image is called
 _FURTHER = (_NAME, REFERENCES)
 
-__all__ = ["OpenedData", "fingerprint", "forms_of", "freeze", "open_data", "requests_of"]
+__all__ = ["OpenedData", "fingerprint", "forms_of", "freeze", "open_data", "requests_of", "tokenized"]
 
 
 @dataclass
@@ -111,7 +112,7 @@ def needed_splits(recipe: Recipe) -> list[str]:
 def load_splits(
     recipe: Recipe, places: Places, wanted: Iterable[str], required: Collection[str]
 ) -> tuple[Source, dict[str, Dataset]]:
-    """Open the source and make its splits ready. DataError if a required one is missing."""
+    """Open the source and take the columns that are needed from its splits. DataError if a required one is missing."""
     source: Source = recipe.data.source.build()
     found = derive_splits(source.load(places), recipe.data.derive)
     for name in required:
@@ -122,30 +123,45 @@ def load_splits(
                 f"{recipe.data.source.mark}: source {recipe.data.source.name!r} has no split {name!r}{hint}; "
                 f"name another{derive}"
             )
-    requests, tokenizer = requests_of(recipe.model), recipe.data.tokenizer.build()
-    ready = {}
+    requests, ready = requests_of(recipe.model), {}
     for name in dict.fromkeys([*required, *wanted]):
         if name in found:
             columns = [*columns_of(requests), *_further(found[name], requests)]
-            split = prepare_split(found[name], name, columns, recipe.data.columns, recipe.data.limit)
-            several = several_columns(requests)
-            split = with_references(split, several, name, tokenizer.tokenize)
-            texts = [*text_columns(requests), *written_columns(requests)]
-            ready[name] = tokenize_texts(split, [t for t in texts if t not in several], tokenizer.tokenize)
+            ready[name] = prepare_split(found[name], name, columns, recipe.data.columns, recipe.data.limit)
     return source, ready
+
+
+def tokenizers_of(recipe: Recipe) -> ColumnTokenizers:
+    """Those of the columns of text that a recipe's model reads and writes, not trained yet."""
+    requests = requests_of(recipe.model)
+    columns = [*text_columns(requests), *written_columns(requests)]
+    return ColumnTokenizers.of(recipe.data.tokenizer, recipe.data.tokenizers, columns)
+
+
+def tokenized(dataset: Dataset, requests: Mapping[str, Request], split: str, tokenizers: ColumnTokenizers) -> Dataset:
+    """A split with its texts in tokens."""
+    several = several_columns(requests)
+    for column in tokenizers:
+        if column in several:
+            dataset = with_references(dataset, [column], split, tokenizers[column].tokenize)
+        else:
+            dataset = tokenize_texts(dataset, [column], tokenizers[column].tokenize)
+    return dataset
 
 
 def open_data(recipe: Recipe, places: Places) -> OpenedData:
     """Read all splits that a run uses, and build the resources on `train`."""
-    required = needed_splits(recipe)
+    required, requests = needed_splits(recipe), requests_of(recipe.model)
+    tokenizers = tokenizers_of(recipe)
     source, datasets = load_splits(recipe, places, ["validation"], required)
-    requests = requests_of(recipe.model)
+    tokenizers.fit(datasets["train"], several_columns(requests))
+    datasets = {name: tokenized(dataset, requests, name, tokenizers) for name, dataset in datasets.items()}
     forms = {name: forms_of(dataset, requests, name, every=name == "train") for name, dataset in datasets.items()}
     vectors = read_pretrained(requests, forms["train"], places)
     words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}
-    resources = Resources.build(requests, forms["train"], words)
+    resources = Resources.build(requests, forms["train"], words, tokenizers)
     splits = {name: IndexedSplit(read, resources, name) for name, read in forms.items()}
-    notes = [note for split in splits.values() for note in _notes(split)]
+    notes = [*source.notes, *(note for split in splits.values() for note in _notes(split))]
     prints = {name: fingerprint(read) for name, read in forms.items()}
     return OpenedData(source, resources, splits, prints, notes, vectors)
 

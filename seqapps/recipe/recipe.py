@@ -78,6 +78,7 @@ class Data:
         batching: how examples are put into batches.
         limit: use only the first so many examples of every split.
         tokenizer: how text becomes tokens, in data that comes as text and when the model predicts.
+        tokenizers: columns that have one of their own, as the side that is written: {target: characters}.
     """
 
     source: Annotated[Spec, "sources"]
@@ -86,6 +87,7 @@ class Data:
     batching: Batching = Batching(tokens=4096)
     limit: int | None = None
     tokenizer: Annotated[Spec, "tokenizers"] = field(default=Spec("tokenizers", "whitespace"))
+    tokenizers: dict[str, Annotated[Spec, "tokenizers"]] = field(default_factory=dict)
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> Faults:

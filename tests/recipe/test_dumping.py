@@ -40,6 +40,7 @@ data:
     pool: 50
   limit: null
   tokenizer: whitespace
+  tokenizers: {}
 model:
   embedder:
     type: tokens
