@@ -99,6 +99,10 @@ def test_a_run_learns_reports_and_lists_its_predictions(classifier):
         ["model.head.pooling=mean", "model.head.class_weights=balanced", "model.head.label_smoothing=0.1"],
         ["model.encoder={type: pooled, hidden_sizes: [8]}", "model.head.pooling=last"],
         ["model.encoder={type: convolutional}"],
+        [
+            "model.encoder={type: hierarchical, sentence_length: 3, word_encoder: {type: recurrent, cell: gru, "
+            "hidden_size: 6}, sentence_encoder: {type: recurrent, cell: lstm, hidden_size: 6}}"
+        ],
     ],
 )
 def test_every_option_trains_and_reports(reviews, settings):

@@ -9,7 +9,12 @@ from seqapps.recipe.schema import REQUIRED, fields_of
 from seqapps.registry import KINDS
 from seqapps.testing import check_encoder, options
 
-SMALL = {"hidden_size": 4, "hidden_sizes": [4], "num_layers": 2}
+SMALL = {"hidden_size": 4, "hidden_sizes": [4], "num_layers": 2, "sentence_length": 2}
+# Of each kind of component, one for fields that have no default.
+REQUIRED_PARTS = {
+    "cells": Spec("cells", "gru"),
+    "encoders": Spec("encoders", "recurrent", {"cell": Spec("cells", "gru"), "hidden_size": 4, "bidirectional": True}),
+}
 
 
 def fixed_fields(name):
@@ -19,7 +24,7 @@ def fixed_fields(name):
         if field.name in SMALL:
             fixed[field.name] = SMALL[field.name]
         elif field.default is REQUIRED and field.shape.form == "component":
-            fixed[field.name] = Spec(field.shape.kind, "gru")
+            fixed[field.name] = REQUIRED_PARTS[field.shape.kind]
     return fixed
 
 
