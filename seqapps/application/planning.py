@@ -17,7 +17,7 @@ from seqapps.data.requests import Request
 from seqapps.data.sources.source import Places
 from seqapps.data.streams import Batches, Stream, Window, batches_of
 from seqapps.data.vocabulary import Vocabulary
-from seqapps.engine.assembly import OpenedData, freeze, open_data, requests_of
+from seqapps.engine.assembly import OpenedData, freeze, open_data, requests_of, tokenizers_of
 from seqapps.engine.model import Model, build_model
 from seqapps.errors import DataError
 from seqapps.recipe import dump_recipe, load_recipe
@@ -83,7 +83,8 @@ def plan(recipe: PathLike, *, settings: Sequence[str] = (), data_root: PathLike 
 
 
 def _measured(recipe: Recipe, data: OpenedData) -> dict[str, Any]:
-    model = build_model(recipe.model, data.resources.vocabularies, recipe.training.kernels, data.resources.sizes)
+    known = data.resources
+    model = build_model(recipe.model, known.vocabularies, recipe.training.kernels, known.sizes, known.tokenizers)
     freeze(model, recipe.model.freeze)
     listed = [{"name": name, "shape": list(p.shape), "count": p.numel()} for name, p in model.named_parameters()]
     train = data.splits["train"]
@@ -143,7 +144,7 @@ def _symbolic(recipe: Recipe) -> dict[str, Any]:
     vocabularies = {key: _stand_in(request, size) for key, (request, size) in stood.items() if not request.is_array}
     sizes = {key: size for key, (request, size) in stood.items() if request.level == "vector"}
     with torch.device("meta"):
-        model = build_model(recipe.model, vocabularies, recipe.training.kernels, sizes)
+        model = build_model(recipe.model, vocabularies, recipe.training.kernels, sizes, tokenizers_of(recipe))
     listed, fixed = [], 0
     terms: dict[str, int] = {}
     for name, parameter in model.named_parameters():

@@ -151,7 +151,8 @@ def new_model(
     Without `start`, pretrained weights are left out: a saved state will replace all weights.
     """
     torch.manual_seed(recipe.training.seed)
-    model = build_model(recipe.model, data.resources.vocabularies, recipe.training.kernels, data.resources.sizes)
+    known = data.resources
+    model = build_model(recipe.model, known.vocabularies, recipe.training.kernels, known.sizes, known.tokenizers)
     notes = []
     for key, vectors in data.vectors.items() if start else ():
         for module in model.modules():

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _NAME = "name"  # what an image is called
 _FURTHER = (_NAME, REFERENCES)
 
-__all__ = ["OpenedData", "fingerprint", "forms_of", "freeze", "open_data", "requests_of", "tokenized"]
+__all__ = ["OpenedData", "fingerprint", "forms_of", "freeze", "open_data", "requests_of", "tokenized", "tokenizers_of"]
 
 
 @dataclass

@@ -12,6 +12,7 @@ from torch import nn
 from seqapps.cells import Cell
 from seqapps.cells.unroll import kernel_for, kernel_name
 from seqapps.data.batch import Batch
+from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.errors import ComponentError
 from seqapps.heads.head import Head, Loss
@@ -57,15 +58,17 @@ def build_model(
     vocabularies: Mapping[str, Vocabulary],
     kernels: str,
     sizes: Mapping[str, int] = MappingProxyType({}),
+    tokenizers: ColumnTokenizers | None = None,
 ) -> Model:
     """Construct the model of a recipe; weights are drawn from torch's global generator.
 
     Args:
-        vocabularies, sizes: of the run's resources.
+        vocabularies, sizes, tokenizers: of the run's resources.
     """
-    embedder = section.embedder.build(vocabularies=vocabularies, sizes=sizes)
+    known = {"vocabularies": vocabularies, "sizes": sizes, "tokenizers": tokenizers or ColumnTokenizers({})}
+    embedder = section.embedder.build(**known)
     encoder = section.encoder.build(input_size=embedder.output_size)
-    head = section.head.build(encoder=encoder, embedder=embedder, vocabularies=vocabularies, sizes=sizes)
+    head = section.head.build(encoder=encoder, embedder=embedder, **known)
     model = Model(embedder, encoder, head)
     for module in model.modules():
         if hasattr(module, "kernels"):

@@ -52,7 +52,11 @@ class Predictor:
         self.resources = Resources.from_json(self.folder.read_json("resources.json"))
         self.device = resolve_device(device, "device")
         self.model: Model = build_model(
-            self.recipe.model, self.resources.vocabularies, self.recipe.training.kernels, self.resources.sizes
+            self.recipe.model,
+            self.resources.vocabularies,
+            self.recipe.training.kernels,
+            self.resources.sizes,
+            self.resources.tokenizers,
         )
         tensors, _ = self.folder.read_tensors("model.safetensors")
         load_model_tensors(self.model, tensors, str(self.folder / "model.safetensors"))
