@@ -71,6 +71,19 @@ class ArrayColumn:
         values[real] = self.values[(starts[:, None] + np.arange(real.shape[1]))[real]]
         return Field(torch.from_numpy(values), torch.from_numpy(lengths))
 
+    def vectors(self) -> np.ndarray:
+        """(things, D) float32, a vector for each thing: the mean of its vectors; of an image the mean colours of 8 x 8
+        equal parts, -1 .. 1."""
+        if self.is_image:
+            cells = np.minimum(np.arange(self.size) * _PATCH // self.size, _PATCH - 1)
+            parts = np.zeros((_PATCH, self.size), np.float32)
+            parts[cells, np.arange(self.size)] = 1
+            parts /= np.maximum(parts.sum(1, keepdims=True), 1)
+            means = [parts @ (image.astype(np.float32) / 127.5 - 1) @ parts.T for image in self.values]
+            return np.stack(means).reshape(len(self.values), -1)
+        sums = np.add.reduceat(self.values.astype(np.float32), self.offsets[:-1])
+        return sums / np.diff(self.offsets)[:, None]
+
     def fingerprint(self) -> str:
         """SHA-256 of the rows' values."""
         digest = hashlib.sha256(f"{self.values.dtype.str} {self.values.shape}".encode())

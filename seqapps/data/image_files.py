@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -23,20 +24,18 @@ _MEMBER = "tar://"  # tar://MEMBER::ARCHIVE, as fsspec writes it
 def image_places(images: Path, names: Sequence[str]) -> dict[str, str]:
     """Name -> where `read_images` finds it, for those of `names` that are in a folder or an uncompressed tar archive.
 
-    In an archive a name is a member's whole path, or else its last part, if only one member is called so.
+    In an archive a name is a member's path; folders that all members are in may be left out, and `./` is.
     Raises DataError if `images` is neither.
     """
     if images.is_dir():
         return {name: str(images / name) for name in names if (images / name).is_file()}
-    members = _members(images)
-    last: dict[str, list[str]] = {}
-    for member in members:
-        last.setdefault(PurePosixPath(member).name, []).append(member)
+    members = {PurePosixPath(member): member for member in _members(images)}
+    shared = PurePosixPath(posixpath.commonpath([path.parent for path in members])) if members else PurePosixPath()
     found = {}
     for name in names:
-        called = [name] if name in members else last.get(PurePosixPath(name).name, [])
-        if len(called) == 1:
-            found[name] = f"{_MEMBER}{called[0]}::{images}"
+        member = members.get(PurePosixPath(name)) or members.get(shared / name)
+        if member is not None:
+            found[name] = f"{_MEMBER}{member}::{images}"
     return found
 
 

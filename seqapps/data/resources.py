@@ -10,6 +10,7 @@ import numpy as np
 
 from seqapps.data.batch import Rows
 from seqapps.data.requests import Request, text_columns
+from seqapps.data.seen import SeenTexts
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.schemes import detect
@@ -50,6 +51,7 @@ class Resources:
             out.
         sizes: key of vectors -> how many numbers each of them has.
         tokenizers: column of text -> what turns its texts into tokens and tokens into texts.
+        seen_texts: column of several texts to be written -> those of training, in lower case where the request says so.
     """
 
     requests: dict[str, Request]
@@ -57,6 +59,7 @@ class Resources:
     frequencies: dict[str, dict[str, int]]
     sizes: dict[str, int] = field(default_factory=dict)
     tokenizers: ColumnTokenizers = field(default_factory=lambda: ColumnTokenizers({}))
+    seen_texts: dict[str, SeenTexts] = field(default_factory=dict)
 
     @property
     def token_column(self) -> str:
@@ -101,7 +104,8 @@ class Resources:
             )
             vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
         tokens = {column: frequencies[column] for column in text_columns(requests)}
-        return cls(dict(requests), vocabularies, tokens, sizes, tokenizers or ColumnTokenizers({}))
+        seen = {r.column: _seen(texts[r.column], r) for r in requests.values() if r.several}
+        return cls(dict(requests), vocabularies, tokens, sizes, tokenizers or ColumnTokenizers({}), seen)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads, by file name."""
@@ -111,6 +115,7 @@ class Resources:
             "frequencies": self.frequencies,
             "sizes": self.sizes,
             "tokenizers": self.tokenizers.to_json(),
+            "seen_texts": {column: seen.to_json() for column, seen in self.seen_texts.items()},
         }
 
     @classmethod
@@ -122,6 +127,7 @@ class Resources:
             saved["frequencies"],
             saved.get("sizes", {}),
             ColumnTokenizers.from_json(saved.get("tokenizers", {})),
+            {column: SeenTexts(digests) for column, digests in saved.get("seen_texts", {}).items()},
         )
 
 
@@ -135,6 +141,11 @@ def _counts(frequencies: Mapping[str, int], request: Request) -> Mapping[str, in
         for symbol in folded if request.level == "character" else (folded,):
             counts[symbol] = counts.get(symbol, 0) + n
     return counts
+
+
+def _seen(column: FormColumn, request: Request) -> SeenTexts:
+    forms = [form.lower() for form in column.forms] if request.lowercase else column.forms
+    return SeenTexts.of(_rows_of_forms(FormColumn(forms, column.numbers)))
 
 
 def _rows_of_forms(column: FormColumn) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def test_what_stands_beside_several_texts_goes_with_each_of_them() -> None:
 def test_sizes_are_resources_and_vectors_of_another_size_are_refused() -> None:
     found = split(Dataset.from_dict({"vector": REGIONS}), VECTOR)
     assert found.resources.sizes == {"vector": 2}
-    assert Resources.from_json(found.resources.to_json()) == found.resources
+    assert Resources.from_json(found.resources.to_json()).sizes == {"vector": 2}
     with pytest.raises(DataError, match=r"split 'input': column 'vector' holds vectors of 3 numbers, .* of 2"):
         IndexedSplit({"vector": array_column(VECTOR, [[1, 2, 3]], here)}, found.resources, "input")
 
@@ -185,3 +186,34 @@ def test_the_type_of_a_column_of_names_does_not_matter() -> None:
         features=Features({"vector": [[Value("float32")]], "name": Value("int64")}),
     )
     assert split(data, VECTOR).strings("name", 2) == ["3"]
+
+
+def test_of_several_vectors_their_mean_stands_for_a_thing() -> None:
+    assert read(pa.array(REGIONS)).vectors().tolist() == [[2, 3], [5, 6], [9, 10]]
+
+
+def test_of_an_image_the_mean_colours_of_64_parts_stand_for_it() -> None:
+    stream = io.BytesIO()
+    left = Pictures.new("RGB", (16, 16), (0, 0, 0))
+    left.paste((255, 0, 0), (8, 0, 16, 16))
+    left.save(stream, "png")
+    column = array_column(PICTURE._replace(size=16), [stream.getvalue()], here)
+    red, green, _ = column.vectors().reshape(3, 8, 8)
+    assert red[3].tolist() == pytest.approx([-1] * 4 + [1] * 4)
+    assert (green == -1).all()
+    tiny = array_column(PICTURE._replace(size=4), [stream.getvalue()], here).vectors()
+    assert tiny.shape == (1, 192)
+    assert np.isfinite(tiny).all()
+
+
+def test_texts_of_training_are_recognised_after_they_were_saved_and_cannot_be_read() -> None:
+    data = Dataset.from_dict({"vector": REGIONS[:2], "captions": [["A b", "c"], ["b"]]})
+    resources = split(data, VECTOR, CAPTIONS._replace(lowercase=True)).resources
+    saved = json.loads(json.dumps(resources.to_json()))
+    seen = Resources.from_json(saved).seen_texts["captions"]
+    assert [seen.holds(tokens) for tokens in (["a", "b"], ["c"], ["A", "b"], ["a"], ["ab"])] == [
+        True,
+        True,
+        *[False] * 3,
+    ]
+    assert all(len(digest) == 16 for digest in saved["seen_texts"]["captions"])

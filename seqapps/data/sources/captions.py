@@ -31,8 +31,8 @@ class Captions(Source):
 
     Fields:
         captions: that file.
-        images: a folder, or a tar archive that is not compressed, in which the file names are looked up; in an archive
-            without regard to its folders, if the names are unique.
+        images: a folder, or a tar archive that is not compressed, in which the file names are looked up; folders that
+            all members of an archive are in may be left out.
         train, validation, test: files that list the images of a split, one name a line; images in none of them are left
             out. Without any of the three all images are train (and data.derive cuts the other splits out).
     """

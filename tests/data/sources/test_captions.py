@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from seqapps.data.image_files import read_images
+from seqapps.data.image_files import image_places, read_images
 from seqapps.data.sources.captions import Captions
 from seqapps.data.sources.source import Places
 from seqapps.data.sources.vector_captions import VectorCaptions
@@ -132,11 +132,21 @@ def test_images_of_a_folder_and_of_an_archive_are_the_same(folder: Path) -> None
     assert (plain[2] == np.array([2, 10, 20])[:, None, None]).all()
 
 
-def test_an_archive_name_that_is_not_unique_is_not_guessed(folder: Path) -> None:
+def test_only_folders_that_all_members_of_an_archive_are_in_may_be_left_out(folder: Path) -> None:
     with tarfile.open(folder / "images.tar", "a") as archive:
-        archive.add(folder / "images" / "a.png", "other/a.png")
-    with pytest.raises(DataError, match=r"1 image \(a\.png\) is not in"):
-        load(folder, images="images.tar")
+        archive.add(folder / "images" / "a.png", "some/a.png")
+    found = image_places(folder / "images.tar", ["a.png", "folder/a.png", "some/folder/a.png", "b.png"])
+    assert {name: place.split("::")[0] for name, place in found.items()} == {
+        "a.png": "tar://some/a.png",
+        "folder/a.png": "tar://some/folder/a.png",
+        "some/folder/a.png": "tar://some/folder/a.png",
+    }
+
+
+def test_an_archive_made_inside_its_folder_holds_names_as_they_are(folder: Path) -> None:
+    with tarfile.open(folder / "images.tar", "w") as archive:
+        archive.add(folder / "images", ".")
+    assert load(folder, images="images.tar")["train"]["name"] == ["a.png", "b.png", "c.png"]
 
 
 def test_a_compressed_archive_is_an_error_that_says_so(folder: Path) -> None:
