@@ -79,6 +79,13 @@ def test_several_texts_a_row_are_all_learnt_from_and_missing_ones_passed_by():
     assert "".join(found["captions"].tokenize("the houses")) == "▁the▁houses"
 
 
+@pytest.mark.parametrize(("shared", "columns"), [(False, "column 'tokens'"), (True, "column 'tokens' and 'target'")])
+def test_texts_that_are_too_few_to_learn_from_are_told_by_their_columns(shared, columns):
+    found = ColumnTokenizers.of(sentencepiece(shared=shared, vocabulary_size=999), {}, ["tokens", "target"])
+    with pytest.raises(DataError, match=rf"^{columns}: tokenizer 'sentencepiece': vocabulary_size is 999, but"):
+        found.fit(TRAIN)
+
+
 def test_a_column_in_tokens_already_cannot_be_learnt_from():
     found = ColumnTokenizers.of(sentencepiece(), {}, ["tokens"])
     with pytest.raises(DataError, match="column 'tokens' is in tokens already, and tokenizer 'sentencepiece' learns"):

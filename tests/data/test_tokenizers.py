@@ -1,7 +1,7 @@
 """Text to tokens, and back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seqapps.data.tokenizers import Characters, Whitespace, Words
@@ -42,6 +42,7 @@ def test_words_become_the_text_that_one_would_write(text):
 
 
 @given(TEXT)
+@example('. . ( ( " " ) ) “ “ „ „ # a @ b 「 「')
 @pytest.mark.parametrize("tokenizer", [Whitespace(), Characters(), Characters(spaces="keep"), Words()])
 def test_a_text_made_of_tokens_has_the_same_tokens(tokenizer, text):
     tokens = tokenizer.tokenize(text)

@@ -55,12 +55,16 @@ class ColumnTokenizers:
             several: columns whose rows are lists of texts.
 
         Raises:
-            DataError: a column is in tokens already.
+            DataError: a column is in tokens already, or its texts are too few for what is to be learnt.
         """
         trained = {column: self[column] for column in self if self[column].trained}
         texts = {column: self._texts(train, column, column in several) for column in trained}
         for tokenizer in dict.fromkeys(trained.values()):
-            tokenizer.fit(text for column, one in trained.items() if one is tokenizer for text in texts[column])
+            columns = [column for column, one in trained.items() if one is tokenizer]
+            try:
+                tokenizer.fit(text for column in columns for text in texts[column])
+            except DataError as error:
+                raise DataError(f"column {' and '.join(map(repr, columns))}: {error}") from error
 
     def _texts(self, train: Dataset, column: str, several: bool) -> list[str]:
         rows = [row if several and isinstance(row, list) else [row] for row in train[column][:]]
