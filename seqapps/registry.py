@@ -36,6 +36,7 @@ RESOURCES = (
     "embedder",  # the model's embedder
     "encoder",  # the model's encoder
     "vocabulary",  # Vocabulary of the text that a decoder writes
+    "tokenizers",  # mapping: column of text -> Tokenizer
     "parameters",  # an optimizer's parameter groups
     "total_steps",  # int: optimizer steps planned for the run
 )

@@ -13,6 +13,7 @@ from seqapps.cells.regularizers import Regularizers, check_regularizers
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.modules.attention import Attention, AttentionKind, Memory
 from seqapps.modules.bridge import Bridge, BridgeKind
+from seqapps.modules.decoding import Decoded
 from seqapps.modules.dropout import Dropout, check_probabilities
 from seqapps.modules.encoded import Encoded
 from seqapps.modules.output import CrossEntropy, linear_cross_entropy
@@ -20,7 +21,7 @@ from seqapps.modules.scheduled_sampling import ScheduledSampling
 from seqapps.modules.search import Step
 from seqapps.recipe.spec import Spec
 
-__all__ = ["Decoded", "DecoderState", "RecurrentDecoder"]
+__all__ = ["DecoderState", "RecurrentDecoder"]
 
 
 class DecoderState(NamedTuple):
@@ -35,20 +36,6 @@ class DecoderState(NamedTuple):
     cells: tuple[State, ...]
     fed: Tensor | None
     covered: Tensor | None
-
-
-class Decoded(NamedTuple):
-    """What a decoder makes of texts that are given.
-
-    Attributes:
-        outputs: (B, T, F), what `logits` reads; whatever on padding.
-        weights: (B, T, S) of attention, without gradient; whatever on padding of the text. None without attention.
-        penalty: what the decoder adds to the objective, summed over the batch; None = nothing.
-    """
-
-    outputs: Tensor
-    weights: Tensor | None
-    penalty: Tensor | None
 
 
 class RecurrentDecoder(nn.Module):
@@ -92,6 +79,7 @@ class RecurrentDecoder(nn.Module):
         scheduled_sampling: how often the model reads its own words in training; none = never.
     """
 
+    symbolic = ("embedding.weight", "output.weight", "output.bias")
     cells: Any  # nn.ModuleList of cells, from the input to the output
     kernels: str
     batches: Tensor
@@ -142,6 +130,7 @@ class RecurrentDecoder(nn.Module):
         self.bridge, self.reads_final = Bridge(bridge, source_size, self.cells), bridge == "final"
 
         state_size = self.cells[-1].output_size
+        self.attends = attention != "none"
         self.attention = self.averaged = self.readout = None
         if attention != "none":
             size = attention_size or hidden_size

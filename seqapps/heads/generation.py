@@ -1,0 +1,203 @@
+"""What heads that write a text have in common, whatever they write it for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqapps.cells import Lengths
+from seqapps.data.batch import Batch, Field
+from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from seqapps.errors import UseError
+from seqapps.heads.head import Head, Loss
+from seqapps.modules.encoded import Encoded
+from seqapps.modules.search import Hypothesis, SearchOptions, search
+
+__all__ = ["GeneratingHead", "Written", "check_generation"]
+
+_EXTRA = 10  # tokens that may be written beside `max_length_ratio` times those read
+_ROWS = 2048  # positions whose scores over the vocabulary are held at a time
+
+
+class Written(NamedTuple):
+    """What was written for one example.
+
+    Attributes:
+        tokens: without the end mark.
+        log_prob: natural logarithm of its probability, end mark included; None if no model wrote it.
+        ended: did the end mark come, or was the text cut?
+        others: further texts that were asked for, the best first: tokens and log-probability.
+        attention: (tokens + 1 if ended, S), for each token and the end mark the weights over what was read; or None.
+        nll: of the text that should have been written, in nats, where that is known.
+        count: its tokens, end mark included.
+    """
+
+    tokens: list[str]
+    log_prob: float | None = None
+    ended: bool = True
+    others: Sequence[tuple[list[str], float]] = ()
+    attention: NDArray[np.float32] | None = None
+    nll: float | None = None
+    count: int | None = None  # type: ignore[assignment]  # the field's word; hides tuple.count
+
+
+class GeneratingHead(Head):
+    """A decoder that writes a text, token by token, for what the encoder made of the input.
+
+    Training minimises the cross-entropy of every token and of the end mark, given the right tokens before (teacher
+    forcing), with label smoothing, plus what the decoder adds. Prediction searches. `<pad>` and `<bos>` are never
+    written, `<unk>` only if it is not avoided.
+    """
+
+    def __init__(
+        self,
+        decoder: nn.Module,
+        vocabulary: Vocabulary,
+        *,
+        column: str,
+        search: SearchOptions,
+        max_length_ratio: float | None,
+        label_smoothing: float,
+        avoid_unknown: bool,
+    ):
+        super().__init__()
+        self.decoder: Any = decoder  # a seqapps.modules.decoding.Decoder
+        self.column, self.vocabulary, self.label_smoothing = column, vocabulary, label_smoothing
+        self.search, self.max_length_ratio, self.quick = search, max_length_ratio, False
+        closed = (PAD, BOS, UNK) if avoid_unknown else (PAD, BOS)
+        self.closed = [(vocabulary[symbol],) for symbol in closed]
+        self.reads_final = decoder.reads_final  # type: ignore[misc, assignment]  # the bridge may
+        self.symbol_dimensions = {f"decoder.{name}": (column,) for name in decoder.symbolic}  # type: ignore[union-attr]
+
+    @contextmanager
+    def quickly(self) -> Iterator[None]:
+        """Within it texts are searched greedily."""
+        before, self.quick = self.quick, True
+        try:
+            yield
+        finally:
+            self.quick = before
+
+    def loss(self, encoded: Encoded, batch: Batch) -> Loss:
+        outputs, targets, penalty = self._forced(encoded, batch.fields[self.column])
+        total, nll = self.decoder.cross_entropy(outputs, targets, self.label_smoothing)
+        return Loss(total if penalty is None else total + penalty, nll, len(targets), "token")
+
+    def loss_at(self, encoded: Encoded, batch: Batch, positions: Tensor) -> Tensor:
+        """The whole loss: positions of the source say nothing of those of the text that is written."""
+        return self.loss(encoded, batch).total
+
+    def _forced(self, encoded: Encoded, field: Field) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Outputs (N, F) and targets (N,) at all N real positions, time by time, and the decoder's penalty."""
+        assert field.following is not None, "a text to be written has a frame"
+        lengths = Lengths(field.lengths, field.values.size(1), field.values.device)
+        decoded = self.decoder(encoded, field.values, lengths)
+        outputs, targets = decoded.outputs.transpose(0, 1), field.following.t()
+        if lengths.equal:
+            return outputs.flatten(0, 1), targets.flatten(), decoded.penalty
+        return outputs[lengths.mask], targets[lengths.mask], decoded.penalty
+
+    def predict(self, encoded: Encoded, batch: Batch) -> list[Written]:
+        found = self._search(encoded, batch)
+        attention = [None] * len(batch) if self.quick else self._attention(encoded, found)
+        known = self._known(encoded, batch)
+        return [
+            self._written(hypotheses, weights, *forced)
+            for hypotheses, weights, forced in zip(found, attention, known, strict=True)
+        ]
+
+    def _search(self, encoded: Encoded, batch: Batch) -> list[list[Hypothesis]]:
+        options, ratio = self.search, self.max_length_ratio
+        if self.quick and options.method != "greedy":
+            options = SearchOptions(
+                method="greedy",
+                min_length=options.min_length,
+                max_length=options.max_length,
+                no_repeat=options.no_repeat,
+            )
+        limits = None
+        if ratio is not None:
+            limits = [int(ratio * length) + _EXTRA for length in encoded.lengths.values.tolist()]
+        state, memory = self.decoder.start(encoded)
+        found = search(
+            self.decoder,
+            state,
+            memory,
+            torch.full((len(batch),), self.vocabulary[BOS], device=encoded.outputs.device),
+            options,
+            eos=self.vocabulary[EOS],
+            banned=self.closed,
+            source_mask=encoded.lengths.mask.t(),
+            seeds=batch.examples.tolist() if options.method == "sampling" else None,
+            limits=limits,
+        )
+        if not all(found):
+            raise UseError(
+                f"head {self.task!r}: search: min_length and no_repeat leave nothing to be written; lower one"
+            )
+        return found
+
+    def _attention(self, encoded: Encoded, found: Sequence[Sequence[Hypothesis]]) -> list[NDArray[np.float32] | None]:
+        """The weights with which the best text of each example was written; its tokens are read once more for that."""
+        if not self.decoder.attends:
+            return [None] * len(found)
+        texts = [hypotheses[0] for hypotheses in found]
+        steps = torch.tensor([text.length for text in texts])
+        inputs = torch.zeros(len(texts), int(steps.max()), dtype=torch.int64)
+        for row, text in enumerate(texts):
+            read = [self.vocabulary[BOS], *text.tokens][: text.length]
+            inputs[row, : len(read)] = torch.tensor(read)
+        weights = self.decoder(encoded, inputs.to(encoded.outputs.device), steps).weights.float().cpu().numpy()
+        sizes = zip(steps.tolist(), encoded.lengths.values.tolist(), strict=True)
+        return [weights[row, :written, :read].copy() for row, (written, read) in enumerate(sizes)]
+
+    def _known(self, encoded: Encoded, batch: Batch) -> list[tuple[float | None, int | None]]:
+        """Negative log-likelihood and number of the tokens that should have been written, where they are known."""
+        field = batch.fields.get(self.column)
+        if field is None:
+            return [(None, None)] * len(batch)
+        outputs, targets, _ = self._forced(encoded, field)
+        parts = zip(outputs.split(_ROWS), targets.split(_ROWS), strict=True)
+        nlls = [F.cross_entropy(self.decoder.logits(x).float(), y, reduction="none").double() for x, y in parts]
+        lengths = Lengths(field.lengths, field.values.size(1), field.values.device)
+        nll = torch.zeros(lengths.mask.shape, dtype=torch.float64, device=targets.device)
+        nll[lengths.mask] = torch.cat(nlls)
+        return list(zip(nll.sum(0).tolist(), field.lengths.tolist(), strict=True))
+
+    def _written(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        attention: NDArray[np.float32] | None,
+        nll: float | None,
+        count: int | None,
+    ) -> Written:
+        best, *others = hypotheses
+        return Written(
+            self._symbols(best),
+            best.log_prob,
+            best.ended,
+            [(self._symbols(other), other.log_prob) for other in others],
+            attention,
+            nll,
+            count,
+        )
+
+    def _symbols(self, hypothesis: Hypothesis) -> list[str]:
+        return [self.vocabulary.symbols[token] for token in hypothesis.tokens]
+
+
+def check_generation(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Faults of the fields that generating heads have in common."""
+    faults, smoothing, ratio = [], fields["label_smoothing"], fields["max_length_ratio"]
+    if not 0.0 <= smoothing < 1.0:
+        faults.append(("label_smoothing", f"label_smoothing is {smoothing}, expected 0 <= label_smoothing < 1"))
+    if ratio is not None and ratio <= 0:
+        faults.append(("max_length_ratio", f"max_length_ratio is {ratio}, expected more than 0"))
+    return faults
