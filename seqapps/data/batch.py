@@ -59,8 +59,8 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """How many positions of the first field, which is what the model reads, are no padding."""
-        return int(next(iter(self.fields.values())).lengths.sum())
+        """How many positions of the first field of symbols are no padding, what is read or else written."""
+        return int(next(field for field in self.fields.values() if field.values.dim() == 2).lengths.sum())
 
 
 class Rows:

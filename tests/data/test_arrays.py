@@ -117,6 +117,7 @@ def test_each_caption_is_an_example_of_its_image_and_arrays_are_not_repeated() -
     batch = found.batch(np.array([0, 1, 2]))
     assert batch.fields["vector"].values[0].tolist() == batch.fields["vector"].values[1].tolist() == REGIONS[0]
     assert batch.fields["captions"].lengths.tolist() == [3, 2, 2]
+    assert batch.tokens == 7
     assert found.columns["vector"].values.shape == (3, 2)
     assert [len(found.references("captions", row)[1]) for row in range(3)] == [2, 2, 1]
 

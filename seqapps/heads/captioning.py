@@ -1,0 +1,182 @@
+"""One-to-many: a text about an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from seqapps.data.arrays import ArrayColumn
+from seqapps.data.indexed import IndexedSplit
+from seqapps.data.requests import Request, array_requests
+from seqapps.data.tokenizers.columns import ColumnTokenizers
+from seqapps.data.vocabulary import Vocabulary
+from seqapps.heads.generation import GeneratingHead, Written, check_generation
+from seqapps.heads.predictions import Alternative, WrittenText
+from seqapps.modules.search import SearchOptions
+from seqapps.recipe.spec import Spec
+
+if TYPE_CHECKING:
+    from seqapps.metrics.evaluation import Evaluation
+    from seqapps.metrics.intervals import Bootstrap
+
+__all__ = ["Captioning"]
+
+
+class Captioning(GeneratingHead):
+    """A caption for an image, or for vectors of it: a decoder that attends over its regions, or starts from their mean.
+
+    With `attention: none` in the decoder and the embedder `vector` it is the model of Vinyals et al. 2015 (arXiv
+    1411.4555), whose decoder reads the image as its first token, where ours starts from it. With `attention: additive`
+    and the embedder `regions` or `cnn` it is soft attention as in Xu et al. 2015 (arXiv 1502.03044), but without a gate
+    on the context and without their doubly stochastic penalty.
+
+    A row has one caption or several. Training takes each of them as an example; evaluation counts an image once and
+    compares with all, in tokens. Perplexity is that of the first caption of each image.
+
+    Fields:
+        column: which column holds the captions.
+        decoder: what writes them.
+        search: how they are searched.
+        lowercase: write in lower case, and compare in lower case.
+        min_frequency, max_size: words that are rarer in training, or beyond the most frequent `max_size`, are `<unk>`.
+        label_smoothing: s, 0 <= s < 1; the word that should be written gets the share 1 - s + s/V, any other s/V.
+        unknown: avoid = `<unk>` is never written; write = it may be.
+    """
+
+    task = "captioning"
+    empty_texts = "refused"
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        embedder: nn.Module,
+        vocabularies: Mapping[str, Vocabulary],
+        tokenizers: ColumnTokenizers,
+        /,
+        *,
+        column: str = "captions",
+        decoder: Annotated[Spec, "decoders"] = Spec("decoders", "recurrent"),  # noqa: B008
+        search: SearchOptions = SearchOptions(max_length=50),  # noqa: B008
+        lowercase: bool = False,
+        min_frequency: int = 1,
+        max_size: int | None = None,
+        label_smoothing: float = 0.0,
+        unknown: Literal["avoid", "write"] = "avoid",
+    ):
+        vocabulary = vocabularies[column]
+        super().__init__(
+            decoder.build(encoder=encoder, embedder=embedder, vocabulary=vocabulary),
+            vocabulary,
+            column=column,
+            search=search,
+            max_length_ratio=None,
+            label_smoothing=label_smoothing,
+            avoid_unknown=unknown == "avoid",
+        )
+        self.tokenizer, self.lowercase = tokenizers[column], lowercase
+
+    @classmethod
+    def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
+        """The captions as numbers."""
+        wanted = {name: fields[name] for name in ("lowercase", "min_frequency", "max_size")}
+        return [Request(fields["column"], fields["column"], "target", frame="sentence", several=True, **wanted)]
+
+    @classmethod
+    def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Frequencies and sizes are at least 1, label_smoothing lies in [0, 1)."""
+        faults = [
+            (name, f"{name} is {fields[name]}, expected 1 or more")
+            for name in ("min_frequency", "max_size")
+            if fields[name] is not None and fields[name] < 1
+        ]
+        return faults + check_generation({**fields, "max_length_ratio": None})
+
+    @property
+    def headline(self) -> str:
+        return "cider_d"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        bleu = tuple(f"bleu_{n}" for n in range(1, 5))
+        shared = ("rouge_l", "length_ratio", "exact_match", "novel", "vocabulary_used", "perplexity")
+        return ("cider_d", *bleu, *shared)
+
+    def answer(self, tokens: list[str], found: Written, original: Any) -> WrittenText:
+        others = [Alternative(self._text(other), other, log_prob) for other, log_prob in found.others]
+        weights = None if found.attention is None else found.attention.tolist()
+        assert found.log_prob is not None, "a model wrote it"
+        return WrittenText(
+            tokens, original, "caption", self._text(found.tokens), found.tokens, found.log_prob, others, weights
+        )
+
+    def _text(self, tokens: Sequence[str]) -> str:
+        return self.tokenizer.detokenize(tokens)
+
+    def _folded(self, tokens: Sequence[str]) -> list[str]:
+        return [token.lower() for token in tokens] if self.lowercase else list(tokens)
+
+    def _references(self, split: IndexedSplit, row: int) -> tuple[list[str], list[list[str]]]:
+        """The captions of a row as texts and in tokens, in lower case if the model writes so."""
+        texts, tokens = split.references(self.column, row)
+        return self._folded(texts), [self._folded(one) for one in tokens]
+
+    def evaluate(self, split: IndexedSplit, predictions: Sequence[Written], bootstrap: Bootstrap | None) -> Evaluation:
+        from seqapps.metrics.generation import WrittenExample, evaluate_captions
+
+        examples = [
+            WrittenExample(
+                _name(split, row),
+                self._text(written.tokens),
+                written.tokens,
+                *self._references(split, row),
+                log_prob=written.log_prob,
+                nll=written.nll,
+                count=written.count,
+            )
+            for row, written in enumerate(predictions)
+        ]
+        seen = split.resources.seen_texts[self.column]
+        known = [written.tokens for written in predictions if seen.holds(written.tokens)]
+        return evaluate_captions(examples, training_captions=known, bootstrap=bootstrap)
+
+    def baselines(self, train: IndexedSplit, split: IndexedSplit) -> Iterator[tuple[str, list[Written]]]:
+        from seqapps.baselines import CAPTIONING
+
+        rows, vectors = _images(train)
+        captions = [self._references(train, row)[1] for row in rows]
+        _, asked = _images(split, every=True)
+        for name, baseline in CAPTIONING.items():
+            yield name, [Written(tokens) for tokens in baseline().fit(vectors, captions).predict(asked)]
+
+    def record(self, split: IndexedSplit, row: int, prediction: Written) -> dict[str, Any]:
+        log_prob = None if prediction.log_prob is None else round(prediction.log_prob, 4)
+        return {
+            "row": row,
+            "image": _name(split, row),
+            "references": self._references(split, row)[0],
+            "written": self._text(prediction.tokens),
+            "tokens": prediction.tokens,
+            "log_prob": log_prob,
+        }
+
+
+def _name(split: IndexedSplit, row: int) -> str:
+    """What a row's image is called, or its number."""
+    return split.strings("name", row)[0] if "name" in split.columns else f"row {row + 1}"
+
+
+def _images(split: IndexedSplit, *, every: bool = False) -> tuple[NDArray[np.int64], NDArray[np.floating]]:
+    """Rows, and one vector (N, D) for each: rows with distinct images, or `every` row."""
+    columns = [split.columns[name] for name in array_requests(split.resources.requests)]
+    found = next((column for column in columns if isinstance(column, ArrayColumn)), None)
+    if found is None:
+        return np.arange(len(split)), np.zeros((len(split), 1))
+    vectors = found.vectors()
+    if every:
+        return np.arange(len(split)), vectors[found.rows]
+    things, rows = np.unique(found.rows, return_index=True)
+    return rows, vectors[things]
