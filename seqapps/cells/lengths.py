@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqapps.errors import ShapeError
 
-__all__ = ["Lengths", "Segment", "reversed_sequences", "without_padding"]
+__all__ = ["Lengths", "Segment", "last_repeated", "reversed_sequences", "without_padding"]
 
 
 class Segment(NamedTuple):
@@ -87,6 +87,12 @@ class Lengths:
         return (self.on_device - 1) * len(self) + torch.arange(len(self), device=self.device)
 
     @cached_property
+    def repeated(self) -> Tensor:
+        """(T x B,) row numbers of every position in a (T x B, ...) matrix, on padding that of the last real one."""
+        positions = torch.arange(self.steps * len(self), device=self.device).view(self.steps, len(self))
+        return torch.where(self.mask, positions, self.last).flatten()
+
+    @cached_property
     def real(self) -> Tensor:
         """(sum of lengths,) row numbers of the real positions in a (T x B, ...) matrix, sequence by sequence."""
         positions = torch.nonzero(self.mask.t())
@@ -142,3 +148,11 @@ def reversed_sequences(x: Tensor, lengths: Lengths) -> Tensor:
 def without_padding(x: Tensor, lengths: Lengths) -> Tensor:
     """x (T, B, ...) with zeros on padding, whatever stood there; its gradient there is zero too."""
     return x if lengths.equal else x.flatten(0, 1).index_fill(0, lengths.padding_rows, 0.0).view_as(x)
+
+
+def last_repeated(x: Tensor, lengths: Lengths) -> Tensor:
+    """x (T, B, ...) with each sequence's last vector on its padding.
+
+    What a rule is run on there: unlike zeros, a point of the data, where the rule has derivatives if it has any.
+    """
+    return x if lengths.equal else x.flatten(0, 1).index_select(0, lengths.repeated).view_as(x)

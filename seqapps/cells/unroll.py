@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqapps.cells.cell import Cell, PointwiseCell, State
-from seqapps.cells.lengths import Lengths, reversed_sequences, without_padding
+from seqapps.cells.lengths import Lengths, last_repeated, reversed_sequences, without_padding
 from seqapps.errors import ComponentError, ShapeError
 from seqapps.registry import registry
 
@@ -89,7 +89,7 @@ def unroll(
 def unroll_steps(cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State]:
     """The specification: `step` after `step`, a sequence's state kept as it is from its end on."""
     outputs = []
-    for t, projected in enumerate(cell.project(x).unbind(0)):
+    for t, projected in enumerate(cell.project(last_repeated(x, lengths)).unbind(0)):
         output, new = cell.step(projected, state) if t else _checked_step(cell, projected, state)
         if lengths.equal:
             state = new

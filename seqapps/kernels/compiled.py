@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from seqapps.cells.cell import Cell, LinearCell, PointwiseCell, State
-from seqapps.cells.lengths import Lengths
+from seqapps.cells.lengths import Lengths, last_repeated
 from seqapps.kernels.c_library import compiler, load
 from seqapps.kernels.c_text import backward_arrays, c_source, forward_arrays
 from seqapps.kernels.rule import NotPointwise, PointwiseRule, check_first_derivative, operands_of, rule_of
@@ -56,7 +56,9 @@ class Compiled:
         assert isinstance(cell, PointwiseCell)
         rule = rule_of(cell)
         setting = _Setting(rule, None if lengths.equal else lengths.values)
-        outputs, *last = _Sequence.apply(setting, cell.project(x), *operands_of(cell, rule), *state)
+        outputs, *last = _Sequence.apply(
+            setting, cell.project(last_repeated(x, lengths)), *operands_of(cell, rule), *state
+        )
         return outputs, tuple(last) if final else None
 
 

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from seqapps.cells.cell import Cell, PointwiseCell, State
-from seqapps.cells.lengths import Lengths
+from seqapps.cells.lengths import Lengths, last_repeated
 from seqapps.cells.regularizers import DrawnLinear
 from seqapps.kernels.rule import NotPointwise, PointwiseRule, check_first_derivative, operands_of, rule_of
 from seqapps.kernels.triton_text import triton_source
@@ -88,7 +88,7 @@ class Triton:
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)
         rule = rule_of(cell)
-        tensors = [cell.project(x), *operands_of(cell, rule), *state]
+        tensors = [cell.project(last_repeated(x, lengths)), *operands_of(cell, rule), *state]
         keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
         dtype = _product_type(x.device.type)
         room = _room(x) if self.room is None else self.room

@@ -4,7 +4,7 @@ They are run one direction at a time on padded input. Packed sequences would lea
 backward pass is quadratic in the sequence length. On padding the fused layers run on; outputs there are cut off by the
 caller, h after each sequence's last token is picked from the outputs, and the LSTM's c, of which they return only the
 last, is kept by a further input channel that is 1 on padding and whose weights there close the input gate and open the
-forget gate. Where much would be padding on a CPU, time is cut into segments, each run on the sequences still going on.
+forget gate. The same channel silences a relu network on padding, where it could grow beyond all numbers. Where much would be padding on a CPU, time is cut into segments, each run on the sequences still going on.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Native:
         weights = [cell.input_projection.weight, cell.recurrent.weight]
         if cell.input_projection.bias is not None:
             weights += [cell.input_projection.bias, cell.recurrent.bias]
-        if isinstance(cell, LSTM) and final and not lengths.equal:
+        grows = isinstance(cell, RNN) and cell.nonlinearity == "relu"
+        if not lengths.equal and (grows or (isinstance(cell, LSTM) and final)):
             x = torch.cat([x, lengths.padding.to(x.dtype)], -1)
             weights = [torch.cat([weights[0], _padding_column(cell, weights[0])], -1), *weights[1:]]
         if x.device.type == "cpu" and len(lengths.segments) > 1:
@@ -60,7 +61,8 @@ class Native:
 
 def _fused(cell: Cell, weights: list[Tensor], x: Tensor, state: State) -> tuple[Tensor, State]:
     """torch's fused layer over all steps of x: outputs and the state after the last step."""
-    options = (weights, len(weights) == 4, 1, 0.0, cell.training, False, False)
+    trained = torch.is_grad_enabled()  # cuDNN keeps what a backward pass needs only if told so
+    options = (weights, len(weights) == 4, 1, 0.0, trained, False, False)
     if isinstance(cell, LSTM):
         outputs, h, c = torch.lstm(x, [state[0][None], state[1][None]], *options)
         return outputs, (h[0], c[0])
@@ -87,8 +89,10 @@ def _in_segments(cell: Cell, weights: list[Tensor], x: Tensor, state: State, len
     return torch.cat(outputs).index_select(1, back), tuple(s.index_select(0, back) for s in last)
 
 
-def _padding_column(cell: LSTM, weight: Tensor) -> Tensor:
-    """(4 H, 1): weights of the padding channel, i shut and f open."""
+def _padding_column(cell: Cell, weight: Tensor) -> Tensor:
+    """(gates H, 1): weights of the padding channel. LSTM: i shut and f open; RNN: the largest negative number or so."""
+    if isinstance(cell, RNN):
+        return weight.new_full((cell.hidden_size, 1), torch.finfo(weight.dtype).min / 4)
     column = weight.new_zeros(4, cell.hidden_size)
     column[0], column[1] = -_SHUT, _SHUT
     return column.view(-1, 1)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seqapps.cells.cell import Cell, LinearCell, State
-from seqapps.cells.lengths import Lengths
+from seqapps.cells.lengths import Lengths, last_repeated
 from seqapps.kernels.rule import check_first_derivative
 
 __all__ = ["Scan", "associative_scan", "sequential_scan"]
@@ -37,7 +37,7 @@ class Scan:
 
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, LinearCell)
-        projected = cell.project(x)
+        projected = cell.project(last_repeated(x, lengths))
         a, b = cell.coefficients(projected)
         if not lengths.equal:  # an ended sequence keeps its state, and what stands on padding cannot grow
             a, b = torch.where(lengths.padding, 1.0, a), torch.where(lengths.padding, 0.0, b)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqapps.cells import GRU, LSTM, RNN, Lengths, PointwiseCell, unroll
+from seqapps.cells import GRU, LSTM, RNN, Cell, Lengths, PointwiseCell, unroll
 from seqapps.cells.unroll import kernels_named
 from seqapps.errors import ComponentError, ShapeError
 from seqapps.kernels.native import Native
@@ -263,3 +263,24 @@ def test_a_state_changed_in_place_is_told(kernels):
 
     with torch.no_grad(), pytest.raises(ComponentError, match="Overwriting: step changes the old state in place"):
         unroll(Overwriting(3, 4), torch.randn(6, 2, 3), None, torch.tensor([6, 2]), kernels=kernels)
+
+
+class Unit(Cell):
+    """The direction of x W: without derivatives where x is zero."""
+
+    gates, states = 1, 1
+
+    def __init__(self, input_size, hidden_size, /):
+        super().__init__(input_size, hidden_size, bias=False)
+
+    def step(self, projected, state):
+        h = 0.5 * state[0] + projected / projected.norm(dim=-1, keepdim=True)
+        return h, (h,)
+
+
+def test_a_rule_without_derivatives_at_zero_has_gradients_on_ragged_batches():
+    torch.manual_seed(0)
+    cell, x = Unit(3, 4), torch.randn(5, 2, 3)
+    outputs, _ = unroll(cell, x, None, torch.tensor([5, 2]), kernels="reference")
+    outputs.sum().backward()
+    assert cell.input_projection.weight.grad.isfinite().all()

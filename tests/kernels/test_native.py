@@ -49,3 +49,15 @@ def test_segments_change_nothing(make, final, results, assert_equal_results, mon
     assert len(cut) == 4
     assert sum(t * b for t, b in cut) < 0.85 * 64 * len(RAGGED)
     assert_equal_results(got, results(cell, steps, RAGGED), 1e-10)
+
+
+def test_a_relu_network_that_grows_beyond_all_numbers_on_padding_has_gradients():
+    cell = RNN(3, 4, nonlinearity="relu", bias=False)
+    with torch.no_grad():
+        cell.input_projection.weight.fill_(1.0)
+        cell.recurrent.weight.copy_(1000 * torch.eye(4))
+    x, lengths = torch.ones(30, 2, 3), Lengths(torch.tensor([30, 4]), 30)  # too short for segments
+    x[:, 0] = 0.0
+    outputs, _ = Native().unroll(cell, x, cell.initial_state(2), lengths, False)
+    outputs[:4].sum().backward()
+    assert all(p.grad.isfinite().all() for p in cell.parameters())
