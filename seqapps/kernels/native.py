@@ -4,7 +4,8 @@ They are run one direction at a time on padded input. Packed sequences would lea
 backward pass is quadratic in the sequence length. On padding the fused layers run on; outputs there are cut off by the
 caller, h after each sequence's last token is picked from the outputs, and the LSTM's c, of which they return only the
 last, is kept by a further input channel that is 1 on padding and whose weights there close the input gate and open the
-forget gate. The same channel silences a relu network on padding, where it could grow beyond all numbers. Where much would be padding on a CPU, time is cut into segments, each run on the sequences still going on.
+forget gate. The same channel silences a relu network on padding, where it could grow beyond all numbers. Where much
+would be padding on a CPU, time is cut into segments, each run on the sequences still going on.
 """
 
 from __future__ import annotations
