@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.data.indexed import IndexedSplit
-from seqapps.data.requests import columns_of
+from seqapps.data.requests import columns_of, label_list_columns
 from seqapps.data.sources.reading import bare_suffix
 from seqapps.data.sources.source import Places
 from seqapps.engine.assembly import forms_of, load_splits, requests_of, tokenized
@@ -104,6 +104,7 @@ def _recipe_for_file(recipe: Recipe, file: Path, recognised: Mapping[str, str]) 
             )
         requests = requests_of(recipe.model)
         of_tokens = any(request.level == "label" for request in requests.values())  # else a text is text
-        lists = {"lists": columns_of(requests)} if of_tokens and suffix in (".csv", ".tsv") else {}
+        listed = columns_of(requests) if of_tokens else label_list_columns(requests)
+        lists = {"lists": listed} if listed and suffix in (".csv", ".tsv") else {}
         source = Spec("sources", _READERS[suffix], {"test": path, **lists})
     return dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, source=source, derive={}, limit=None))

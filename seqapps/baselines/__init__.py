@@ -6,24 +6,28 @@ from seqapps.baselines.generation import CopySource, MostFrequentCaption, Neares
 from seqapps.baselines.hidden_markov_model import HiddenMarkovModel
 from seqapps.baselines.kneser_ney import KneserNey
 from seqapps.baselines.majority_class import MajorityClass
+from seqapps.baselines.majority_labels import MajorityLabels
 from seqapps.baselines.most_frequent_tag import MostFrequentTag
-from seqapps.baselines.ngram_logistic_regression import NgramLogisticRegression
+from seqapps.baselines.ngram_logistic_regression import NgramLogisticRegression, NgramOneVsRest
 
 __all__ = [
     "CAPTIONING",
     "CLASSIFICATION",
     "LANGUAGE_MODEL",
+    "MULTI_LABEL",
     "TAGGING",
     "TRANSLATION",
     "CopySource",
     "HiddenMarkovModel",
     "KneserNey",
     "MajorityClass",
+    "MajorityLabels",
     "MostFrequentCaption",
     "MostFrequentTag",
     "NearestSource",
     "NearestVectorCaption",
     "NgramLogisticRegression",
+    "NgramOneVsRest",
 ]
 
 # Name in reports -> class with fit(sentences of (tokens, tags)) and predict(tokens) -> tags; the simplest first.
@@ -36,6 +40,12 @@ TAGGING: dict[str, type[MostFrequentTag] | type[HiddenMarkovModel]] = {
 CLASSIFICATION: dict[str, type[MajorityClass] | type[NgramLogisticRegression]] = {
     "majority_class": MajorityClass,
     "ngram_logistic_regression": NgramLogisticRegression,
+}
+
+# Name in reports -> class made of labels, with fit(texts, gold labels of each) and predict(texts) -> probabilities (N, K).
+MULTI_LABEL: dict[str, type[MajorityLabels] | type[NgramOneVsRest]] = {
+    "majority_labels": MajorityLabels,
+    "ngram_one_vs_rest": NgramOneVsRest,
 }
 
 # Name in reports -> order of the KneserNey model.

@@ -1,10 +1,12 @@
-"""Multinomial logistic regression on which words and pairs of words a text holds."""
+"""Logistic regression on which words and pairs of words a text holds: one label of several, or any number of them."""
 
 from __future__ import annotations
 
+import abc
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +16,18 @@ from torch.nn import functional as F
 
 from seqapps.errors import DataError
 
-__all__ = ["NgramLogisticRegression"]
+__all__ = ["NgramLogisticRegression", "NgramOneVsRest"]
 
 _MOST = 2**19  # features
 _ITERATIONS = 60
 
 
-class NgramLogisticRegression:
-    """p(y | text) = softmax(W x + b), where x says which n-grams (n = 1, 2) of lower-cased tokens the text holds.
+Gold = TypeVar("Gold")
+Model = TypeVar("Model", bound="_NgramModel[Any]")
+
+
+class _NgramModel(abc.ABC, Generic[Gold]):
+    """Scores W x + b of labels, where x says which n-grams (n = 1, 2) of lower-cased tokens a text holds.
 
     x_j is 1/sqrt(m) for the m distinct n-grams of the text that occur in at least two training texts, so that texts of
     all lengths have norm 1; the 2^19 that occur in most texts are kept. The bag of words with a linear classifier is
@@ -30,13 +36,6 @@ class NgramLogisticRegression:
         minimise  Σ_i -log p(y_i | text_i) + 1/2 |W|²
 
     by L-BFGS in float64 from zero, at most 60 iterations: nothing is drawn at random.
-
-    >>> model = NgramLogisticRegression(["-", "+"]).fit([["good"], ["bad"]] * 9, ["+", "-"] * 9)
-    >>> model.predict([["good"]]).argmax()
-    1
-
-    Args:
-        labels: that can be predicted, in the order of the probabilities.
     """
 
     def __init__(self, labels: Sequence[str]):
@@ -45,16 +44,26 @@ class NgramLogisticRegression:
         self._weights = torch.zeros(0, len(self.labels), dtype=torch.float64)
         self._bias = torch.zeros(len(self.labels), dtype=torch.float64)
 
-    def fit(self, texts: Sequence[Sequence[str]], gold: Sequence[str]) -> NgramLogisticRegression:
+    @abc.abstractmethod
+    def _targets(self, gold: Sequence[Gold]) -> Tensor:
+        """What `_loss` compares with."""
+
+    @abc.abstractmethod
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """-log p, summed over texts."""
+
+    @abc.abstractmethod
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """p, of (N, K) scores."""
+
+    def fit(self: Model, texts: Sequence[Sequence[str]], gold: Sequence[Gold]) -> Model:
         """Choose n-grams and fit their weights. Raises DataError if there are no texts."""
         if not texts:
             raise DataError("n-gram baseline: no text to learn from; check the training split")
         counts = Counter(ngram for text in texts for ngram in _ngrams(text))
         kept = sorted((-n, ngram) for ngram, n in counts.items() if n > 1)[:_MOST]
         self._features = {ngram: number for number, (_, ngram) in enumerate(kept)}
-        index = {label: number for number, label in enumerate(self.labels)}
-        targets = torch.tensor([index[label] for label in gold])
-        self._minimise(*self._bags(texts), targets)
+        self._minimise(*self._bags(texts), self._targets(gold))
         return self
 
     def _minimise(self, numbers: Tensor, starts: Tensor, targets: Tensor) -> None:
@@ -66,7 +75,7 @@ class NgramLogisticRegression:
         def objective() -> Tensor:
             optimizer.zero_grad()
             logits = _logits(weights, bias, numbers, starts)
-            loss = F.cross_entropy(logits, targets, reduction="sum") + 0.5 * weights.square().sum()
+            loss = self._loss(logits, targets) + 0.5 * weights.square().sum()
             loss.backward()
             return loss
 
@@ -77,13 +86,58 @@ class NgramLogisticRegression:
         """(N, K) probabilities of the labels."""
         if not texts:
             return np.zeros((0, len(self.labels)))
-        return _logits(self._weights, self._bias, *self._bags(texts)).softmax(-1).numpy()
+        return self._probabilities(_logits(self._weights, self._bias, *self._bags(texts))).numpy()
 
     def _bags(self, texts: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
         """The known n-grams of all texts one after another, and where each text's begin."""
         bags = [[self._features[ngram] for ngram in _ngrams(text) if ngram in self._features] for text in texts]
         starts = np.cumsum([0, *map(len, bags)])[:-1]
         return torch.tensor([number for bag in bags for number in bag], dtype=torch.int64), torch.from_numpy(starts)
+
+
+class NgramLogisticRegression(_NgramModel[str]):
+    """One label a text: p = softmax(W x + b), with the n-grams, the objective and the search of `_NgramModel`.
+
+    >>> model = NgramLogisticRegression(["-", "+"]).fit([["good"], ["bad"]] * 9, ["+", "-"] * 9)
+    >>> model.predict([["good"]]).argmax()
+    1
+
+    Args:
+        labels: that can be predicted, in the order of the probabilities.
+    """
+
+    def _targets(self, gold: Sequence[str]) -> Tensor:
+        index = {label: number for number, label in enumerate(self.labels)}
+        return torch.tensor([index[label] for label in gold])
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets, reduction="sum")
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1)
+
+
+class NgramOneVsRest(_NgramModel[Sequence[str]]):
+    """Any number of labels a text: a regression p_k = σ(w_k x + b_k) for each label against all texts without it.
+
+    They have no parameter in common, so that minimising the sum of their objectives fits each of them.
+
+    >>> model = NgramOneVsRest(["long", "good"]).fit([["good"], ["long"], ["x"]] * 9, [["good"], ["long"], []] * 9)
+    >>> (model.predict([["good"], ["x"]]) > 0.5).tolist()
+    [[False, True], [False, False]]
+
+    Args:
+        labels: that can be predicted, in the order of the probabilities.
+    """
+
+    def _targets(self, gold: Sequence[Sequence[str]]) -> Tensor:
+        return torch.tensor([[label in labels for label in self.labels] for labels in gold], dtype=torch.float64)
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid()
 
 
 def _logits(weights: Tensor, bias: Tensor, numbers: Tensor, starts: Tensor) -> Tensor:

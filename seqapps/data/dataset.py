@@ -31,6 +31,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "chunk_tags": ("chunks",),
     "ner_tags": ("ner", "tags", "labels"),
     "label": ("labels", "sentiment", "category"),
+    "labels": ("label", "categories", "topics"),
 }
 
 

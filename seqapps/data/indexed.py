@@ -15,7 +15,7 @@ from seqapps.data.requests import Request, written_columns
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.several import REFERENCE_TOKENS, REFERENCES, Column, TextsColumn
 from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
-from seqapps.errors import DataError
+from seqapps.errors import DataError, close_match
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -105,9 +105,10 @@ class IndexedSplit:
             framed = column.numbers if request.frame == "none" else column.numbers.framed(len(forms), None)
             self._rows[key] = framed
             return
-        labels = request.level in ("label", "class")
-        table = vocabulary.numbers(forms, missing=-1 if labels else None)
-        if labels:
+        table = vocabulary.numbers(forms, missing=-1 if request.is_label else None)
+        if request.declared:
+            self._check_declared(request, column, table)
+        elif request.is_label:
             frequencies = column.frequencies()
             unseen = {form: frequencies[form] for form, number in zip(column.forms, table, strict=True) if number < 0}
             if unseen:
@@ -117,6 +118,17 @@ class IndexedSplit:
             first = BOS if request.frame == "sentence" else EOS  # a stream has no other mark
             rows = rows.framed(vocabulary[first], vocabulary[EOS])
         self._rows[key] = rows
+
+    def _check_declared(self, request: Request, column: FormColumn, table: np.ndarray) -> None:
+        """DataError naming the first row with a label that is not declared, by `table` the number of every form."""
+        undeclared = np.flatnonzero(table[column.numbers.values] < 0)
+        if len(undeclared):
+            row = int(np.searchsorted(column.numbers.offsets, undeclared[0], side="right"))
+            label = column.forms[column.numbers.values[undeclared[0]]]
+            raise DataError(
+                f"split {self.name!r}, row {row}: {request.column} is {label!r}, which is not declared in labels"
+                f"{close_match(label, request.declared)} ({len(undeclared)} such labels in the split)"
+            )
 
     def __len__(self) -> int:
         return len(self.lengths)

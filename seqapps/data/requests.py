@@ -14,6 +14,7 @@ __all__ = [
     "array_requests",
     "columns_of",
     "framed",
+    "label_list_columns",
     "merge_requests",
     "several_columns",
     "single_columns",
@@ -29,9 +30,9 @@ class Request(NamedTuple):
 
     Level `token`: each token a number, `<unk>` for unknown ones. Level `character`: each token a sequence of character
     numbers. Level `label`: each token a label, no specials. Level `class`: one label for the whole example, no
-    specials. Level `target`: a text to be written, each token a number; its length is its own. Labels and texts to be
-    written are targets, so they are absent when predicting. Level `vector`: a vector of numbers, or a list of vectors.
-    Level `image`: an image, as `seqapps.data.image_files` reads it.
+    specials; level `classes`: any number of them. Level `target`: a text to be written, each token a number; its length
+    is its own. Labels and texts to be written are targets, so they are absent when predicting. Level `vector`: a vector
+    of numbers, or a list of vectors. Level `image`: an image, as `seqapps.data.image_files` reads it.
 
     A text that a model writes has a frame, marks that tell where it begins and ends: `sentence`, `<bos>` before and
     `<eos>` after every one; `stream`, `<eos>` after every one, which the next one follows.
@@ -44,11 +45,12 @@ class Request(NamedTuple):
         several: a row is a list of texts to be written, any of which would do, and not one text in tokens; see
             `seqapps.data.several`.
         size: pixels of the side to which images are brought.
+        declared: of labels of whole examples, all that there may be, in their order; () = those that training has.
     """
 
     key: str
     column: str
-    level: Literal["token", "character", "label", "class", "target", "vector", "image"] = "token"
+    level: Literal["token", "character", "label", "class", "classes", "target", "vector", "image"] = "token"
     lowercase: bool = False
     min_frequency: int = 1
     max_size: int | None = None
@@ -58,6 +60,7 @@ class Request(NamedTuple):
     frame: Frame = "none"
     several: bool = False
     size: int | None = None
+    declared: tuple[str, ...] = ()
 
     @property
     def is_array(self) -> bool:
@@ -67,12 +70,17 @@ class Request(NamedTuple):
     @property
     def is_target(self) -> bool:
         """Is it what a model predicts, rather than what it reads?"""
-        return self.level in ("label", "class", "target")
+        return self.is_label or self.level == "target"
+
+    @property
+    def is_label(self) -> bool:
+        """Is it a label, or labels, of which there is a closed list?"""
+        return self.level in ("label", "class", "classes")
 
     @property
     def specials(self) -> tuple[str, ...]:
         """Symbols that its vocabulary begins with."""
-        if self.level in ("label", "class") or self.is_array:
+        if self.is_label or self.is_array:
             return ()
         marks = {"none": (), "sentence": (BOS, EOS), "stream": (EOS,)}
         return (PAD, UNK, *marks[self.frame])
@@ -104,6 +112,11 @@ def columns_of(requests: Mapping[str, Request]) -> list[str]:
 def single_columns(requests: Mapping[str, Request]) -> set[str]:
     """The columns that hold one value per example, not one per token."""
     return {request.column for request in requests.values() if request.level == "class"}
+
+
+def label_list_columns(requests: Mapping[str, Request]) -> list[str]:
+    """The columns that hold a list of labels per example, of any length."""
+    return list(dict.fromkeys(request.column for request in requests.values() if request.level == "classes"))
 
 
 def text_columns(requests: Mapping[str, Request]) -> list[str]:

@@ -95,7 +95,10 @@ class Resources:
             if request.is_array:
                 continue
             counts = _counts(frequencies[request.column], request)
-            if request.level in ("label", "class"):
+            if request.declared:
+                vocabularies[key] = Vocabulary(request.declared, [counts.get(label, 0) for label in request.declared])
+                continue
+            if request.is_label:
                 scheme = detect(_rows_of_forms(texts[request.column])) if request.level == "label" else None
                 vocabularies[key] = Vocabulary.from_counts(counts, specials=(), scheme=scheme)
                 continue

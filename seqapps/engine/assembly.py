@@ -21,6 +21,7 @@ from seqapps.data.requests import (
     array_requests,
     columns_of,
     framed,
+    label_list_columns,
     merge_requests,
     several_columns,
     single_columns,
@@ -83,7 +84,8 @@ def forms_of(
     arrays, several = array_requests(requests), several_columns(requests)
     kept = [name for name in _FURTHER if name in dataset.column_names]
     columns = [name for name in columns_of(requests) if name not in arrays and name not in several]
-    single, written = {*single_columns(requests), _NAME}, [*written_columns(requests), REFERENCES]
+    single = {*single_columns(requests), _NAME}
+    written = [*written_columns(requests), *label_list_columns(requests), REFERENCES]
     if len(columns) == 1 and all(request.frame != "none" for request in requests.values()):
         written += columns  # between its marks a text may be empty
     read: dict[str, Column] = dict(read_forms(dataset, [*columns, *kept], split, single, written))
@@ -185,7 +187,7 @@ def _notes(split: IndexedSplit) -> list[str]:
     notes = []
     for key, unseen in split.unknown_labels.items():
         names = ", ".join(sorted(unseen)[:5]) + (", ..." if len(unseen) > 5 else "")
-        units = "texts" if split.resources.requests[key].level == "class" else "tokens"
+        units = "tokens" if split.resources.requests[key].level == "label" else "texts"
         what = f"{len(unseen)} label{'s' if len(unseen) > 1 else ''} of {key} in {split.name}"
         notes.append(f"{what} never seen in training ({names}; {sum(unseen.values())} {units}): they count as errors")
     return notes

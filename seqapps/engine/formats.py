@@ -121,9 +121,10 @@ class Formats:
     def write(self, prediction: Prediction, format: Format = "text") -> str:
         """A prediction as text that ends with a line break.
 
-        text: for a tagger `token/label token/label ...`, for a classifier `text TAB label TAB probability`, for what
-        writes texts the text. jsonl: the object that was read, with its tokens if it was a text, and what the task
-        adds: labels under the name of their column, probabilities. conllu: the sentence that was read with its labels
+        text: for a tagger `token/label token/label ...`, for a classifier `text TAB label TAB probability`, or
+        `text TAB label, label, ...` if it gives several, for what writes texts the text. jsonl: the object that was
+        read, with its tokens if it was a text, and what the task adds: labels under the name of their column,
+        probabilities. conllu: the sentence that was read with its labels
         in UPOS (XPOS for a column `xpos`); labels of other columns go to MISC as `column=label`.
         """
         if format == "text":

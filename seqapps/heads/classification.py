@@ -11,14 +11,13 @@ from torch.nn import functional as F
 
 from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
-from seqapps.data.requests import Request
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.errors import DataError
-from seqapps.heads.head import Head, Loss
+from seqapps.heads.head import Loss
 from seqapps.heads.predictions import ClassifiedText
+from seqapps.heads.whole_text import WholeTextHead
 from seqapps.modules.encoded import Encoded
-from seqapps.modules.feedforward import FeedforwardLayers, check_layers
-from seqapps.modules.pooling import Pool, Pooling
+from seqapps.modules.pooling import Pooling
 
 if TYPE_CHECKING:
     from seqapps.metrics.evaluation import Evaluation
@@ -34,7 +33,7 @@ class Classified(NamedTuple):
     probabilities: list[float]
 
 
-class Classification(Head):
+class Classification(WholeTextHead):
     """One label for a text: sentiment, topic, language.
 
         v = pooling of the encoder's outputs,   u = layers of relu(W v + b), if any,   p = softmax(W_o u + b_o)
@@ -45,6 +44,8 @@ class Classification(Head):
 
     Fields:
         column: which column holds the labels, one a text; whole numbers are labels too.
+        labels: all labels that there are, in the order in which they are listed; any other one in the data is then an
+            error. [] = those of the training split, and a further one in another split counts as an error of the model.
         pooling: how outputs become one vector. last = the encoder's summary, for a recurrent encoder its final outputs
             in both directions; mean, max, attention = over the outputs of all tokens, see `seqapps.modules.pooling`.
         hidden_sizes: features of the layers before the output, the first first; [] = none.
@@ -55,6 +56,7 @@ class Classification(Head):
     """
 
     task = "classification"
+    level = "class"
     weights: Tensor | None
 
     def __init__(
@@ -64,31 +66,24 @@ class Classification(Head):
         /,
         *,
         column: str = "label",
+        labels: list[str] = [],  # noqa: B006
         pooling: Pooling = "last",
         hidden_sizes: list[int] = [],  # noqa: B006
         dropout: float = 0.0,
         label_smoothing: float = 0.0,
         class_weights: Literal["none", "balanced"] = "none",
     ):
-        super().__init__()
-        vocabulary = vocabularies[column]
-        self.column, self.labels, self.label_smoothing = column, vocabulary.symbols, label_smoothing
-        self.pool = Pool(encoder.output_size, pooling)  # type: ignore[arg-type]
-        self.hidden = FeedforwardLayers(encoder.output_size, hidden_sizes, "relu", dropout)  # type: ignore[arg-type]
-        self.output = nn.Linear(self.hidden.output_size, len(vocabulary))
-        self.symbol_dimensions = {"output.weight": (column,), "output.bias": (column,)}
+        super().__init__(encoder, vocabularies[column], column, pooling, hidden_sizes, dropout)
+        self.label_smoothing, vocabulary = label_smoothing, vocabularies[column]
         weights = _balanced(vocabulary.counts) if class_weights == "balanced" else None
         self.register_buffer("weights", weights, persistent=False)  # follows from the vocabulary
 
     @classmethod
-    def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
-        """The labels as numbers."""
-        return [Request(fields["column"], fields["column"], "class")]
-
-    @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Sizes are at least 1, dropout and label_smoothing lie in [0, 1)."""
-        faults, smoothing = check_layers(fields), fields["label_smoothing"]
+        """Sizes are at least 1, dropout and label_smoothing lie in [0, 1), there are two labels if any is declared."""
+        faults, smoothing = super().check_fields(fields), fields["label_smoothing"]
+        if len(fields["labels"]) == 1:
+            faults.append(("labels", "one label is declared, a classifier needs two; list all, or none"))
         if not 0.0 <= smoothing < 1.0:
             faults.append(("label_smoothing", f"label_smoothing is {smoothing}, expected 0 <= label_smoothing < 1"))
         return faults
@@ -109,10 +104,6 @@ class Classification(Head):
     def scores(self) -> tuple[str, ...]:
         names = ("accuracy", "macro_f1", "weighted_f1", "calibration_error")
         return (*names, "roc_auc") if len(self.labels) == 2 else names
-
-    def logits(self, encoded: Encoded) -> Tensor:
-        """(B, K): log-probabilities of the labels up to a constant of the text."""
-        return self.output(self.hidden(self.pool(encoded)))
 
     def loss(self, encoded: Encoded, batch: Batch) -> Loss:
         logits, gold = self.logits(encoded).float(), batch.fields[self.column].values[:, 0]

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["Alternative", "ClassifiedText", "LabelledTokens", "Prediction", "ScoredText", "WrittenText"]
+__all__ = [
+    "Alternative",
+    "ClassifiedText",
+    "LabelledTokens",
+    "MultiLabelledText",
+    "Prediction",
+    "ScoredText",
+    "WrittenText",
+]
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,24 @@ class ClassifiedText(Prediction):
     def fields(self) -> dict[str, Any]:
         probabilities = {label: round(p, 4) for label, p in self.probabilities.items()}
         return {self.column: self.label, "probabilities": probabilities}
+
+
+@dataclass(frozen=True)
+class MultiLabelledText(Prediction):
+    """A text's labels, any number of them, and the probability of every label; `column` is what labels are called."""
+
+    column: str
+    labels: list[str]
+    probabilities: Mapping[str, float]
+
+    def line(self) -> str:
+        """`text TAB label, label, ...`, nothing after the tab for a text without labels."""
+        text = self.original if isinstance(self.original, str) else " ".join(self.tokens)
+        return f"{text}\t{', '.join(self.labels)}"
+
+    def fields(self) -> dict[str, Any]:
+        probabilities = {label: round(p, 4) for label, p in self.probabilities.items()}
+        return {self.column: self.labels, "probabilities": probabilities}
 
 
 @dataclass(frozen=True)

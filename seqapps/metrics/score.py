@@ -35,6 +35,8 @@ METRICS: dict[str, Metric] = {
     "macro_f1": Metric("fraction", True, "F1 of each label, averaged over labels with equal weight"),
     "weighted_f1": Metric("fraction", True, "F1 of each label, averaged by how often it occurs in gold"),
     "calibration_error": Metric("fraction", False, "gap between a label's probability and how often it is right"),
+    "micro_f1": Metric("fraction", True, "F1 of pairs of a text and a label, all labels together"),
+    "subset_accuracy": Metric("fraction", True, "texts whose labels are all right, none missing and none too many"),
     "roc_auc": Metric("fraction", True, "pairs of texts of two classes that the probabilities order rightly"),
     "perplexity_known": Metric("perplexity", False, "perplexity without the tokens that are not in the vocabulary"),
     "bits_per_character": Metric("bits", False, "-log2 of the text's probability per character and end of line"),

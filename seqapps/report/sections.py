@@ -252,7 +252,8 @@ def _table(report: Mapping[str, Any], name: str) -> Any:
 
 def _unit(report: Mapping[str, Any]) -> str:
     """What labels are given to: tokens or texts."""
-    return report["metrics"].get("accuracy", {}).get("of") or "tokens"
+    metrics = report["metrics"]
+    return (metrics.get("accuracy") or metrics.get("micro_f1") or {}).get("of") or "tokens"
 
 
 def _point(score: Mapping[str, Any] | None, unit: str) -> plots.Point:

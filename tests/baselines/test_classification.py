@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seqapps.baselines import CLASSIFICATION, MajorityClass, NgramLogisticRegression
+from seqapps.baselines import (
+    CLASSIFICATION,
+    MULTI_LABEL,
+    MajorityClass,
+    MajorityLabels,
+    NgramLogisticRegression,
+    NgramOneVsRest,
+)
 from seqapps.errors import DataError
 
 
@@ -73,3 +80,28 @@ def test_texts_without_any_repeated_word_leave_the_bias():
 def test_nothing_to_learn_from_says_so(baseline):
     with pytest.raises(DataError, match="baseline: no "):
         baseline(["a", "b"]).fit([], [])
+
+
+def test_the_labels_of_most_texts_are_their_shares_one_by_one():
+    model = MajorityLabels(["a", "b", "c"]).fit([["x"]] * 4, [["b", "a"], ["b"], [], ["b"]])
+    assert model.predict([["anything"], []]).tolist() == [[0.25, 0.75, 0.0]] * 2
+
+
+def test_one_against_the_rest_is_a_regression_for_each_label_alone():
+    texts, signs = reviews(300, 1)
+    gold = [
+        [*(["good"] if sign == "+" else []), *(["negated"] if "not" in text else [])]
+        for text, sign in zip(texts, signs, strict=True)
+    ]
+    together = NgramOneVsRest(["negated", "good", "never"]).fit(texts, gold).predict(texts)
+    for column, label in enumerate(["negated", "good"]):
+        alone = NgramOneVsRest([label]).fit(texts, gold).predict(texts)
+        assert together[:, column] == pytest.approx(alone[:, 0], abs=1e-3)
+        assert ((alone[:, 0] > 0.5) == [label in labels for labels in gold]).all()
+    assert together[:, 2].max() < 0.1
+
+
+def test_baselines_of_several_labels_need_texts():
+    for baseline in MULTI_LABEL.values():
+        with pytest.raises(DataError, match="no text to learn from"):
+            baseline(["a"]).fit([], [])

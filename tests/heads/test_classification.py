@@ -25,7 +25,7 @@ class Width(torch.nn.Module):
 
 def ready(rows=TRAIN, train=TRAIN, **fields):
     columns = [read_forms(Dataset.from_dict(data), ["tokens", "label"], "train", {"label"}) for data in (train, rows)]
-    requests = merge_requests([Request("tokens", "tokens"), *Classification.requests({"column": "label"})])
+    requests = merge_requests([Request("tokens", "tokens"), *Classification.requests({"column": "label", "labels": []})])
     resources = Resources.build(requests, columns[0])
     split = IndexedSplit(columns[1], resources, "train")
     torch.manual_seed(0)
@@ -150,7 +150,7 @@ def test_one_label_is_nothing_to_learn():
     [("label_smoothing", 1.0), ("label_smoothing", math.nan), ("dropout", 1.0), ("hidden_sizes", [0])],
 )
 def test_fields_out_of_range_are_faults(field, value):
-    fields = {"hidden_sizes": [], "dropout": 0.0, "label_smoothing": 0.0, field: value}
+    fields = {"labels": [], "hidden_sizes": [], "dropout": 0.0, "label_smoothing": 0.0, field: value}
     assert [name for name, _ in Classification.check_fields(fields)] == [field]
 
 
