@@ -1,7 +1,9 @@
 """Scores over seeds: what is done is kept, what was interrupted goes on, and the table says what the files say."""
 
 import json
+import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -142,6 +144,26 @@ def test_a_process_of_its_own_says_how_it_ended(quality):
     from benchmarks.quality.running import _call
 
     assert [_call([sys.executable, "-c", f"raise SystemExit({code})"]) for code in (0, 2)] == [0, 2]
+
+
+@pytest.mark.slow
+def test_a_run_ends_with_the_command_that_made_it(tmp_path):
+    program = """
+import runpy, sys
+from benchmarks.quality import running
+
+child = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
+running.perform = lambda *_, **__: running._call([sys.executable, "-c", child])
+runpy.run_module("benchmarks.quality", run_name="__main__", alter_sys=True)
+"""
+    arguments = [sys.executable, "-c", program, "pos_bilstm", "--output", str(tmp_path)]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf8") as command:
+        assert command.stdout.readline() == "pos_bilstm, seed 1\n"
+        child = int(command.stdout.readline())
+        command.terminate()
+        assert command.wait(timeout=60) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 def test_an_unknown_measurement_is_refused(measure, tmp_path, capsys):

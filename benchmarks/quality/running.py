@@ -81,4 +81,8 @@ def perform(
 def _call(command: Sequence[str]) -> int:
     # Not subprocess.run, which kills a process that is just saving its state when Ctrl-C reaches both.
     with subprocess.Popen(command) as process:
-        return process.wait()
+        try:
+            return process.wait()
+        except SystemExit:  # told to end by a signal that reaches this process only
+            process.terminate()
+            raise
