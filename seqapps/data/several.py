@@ -20,7 +20,16 @@ from seqapps.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["REFERENCES", "REFERENCE_TOKENS", "Column", "TextsColumn", "unfolded", "with_references"]
+__all__ = [
+    "REFERENCES",
+    "REFERENCE_TOKENS",
+    "Column",
+    "TextsColumn",
+    "is_text",
+    "lists_texts",
+    "unfolded",
+    "with_references",
+]
 
 REFERENCES = "references"  # the column of texts as they were written
 REFERENCE_TOKENS = "reference_tokens"  # the same in tokens
@@ -49,6 +58,16 @@ class TextsColumn:
 
 
 Column = FormColumn | ArrayColumn | TextsColumn
+
+
+def is_text(dataset: Dataset, column: str) -> bool:
+    """Does a column hold a text a row, not yet in tokens?"""
+    return getattr(dataset.features[column], "dtype", None) in ("string", "large_string")
+
+
+def lists_texts(dataset: Dataset, column: str) -> bool:
+    """Does a column hold lists of texts in tokens, as `with_references` leaves it?"""
+    return hasattr(getattr(dataset.features[column], "feature", None), "feature")
 
 
 def with_references(

@@ -15,6 +15,7 @@ import numpy as np
 
 from seqapps.data.arrays import ArrayColumn, read_arrays
 from seqapps.data.dataset import derive_splits, prepare_split, tokenize_texts
+from seqapps.data.features.standardised import StandardisedFeatures
 from seqapps.data.indexed import IndexedSplit, read_forms
 from seqapps.data.requests import (
     Request,
@@ -29,7 +30,7 @@ from seqapps.data.requests import (
     written_columns,
 )
 from seqapps.data.resources import FormColumn, Resources
-from seqapps.data.several import REFERENCES, Column, unfolded, with_references
+from seqapps.data.several import REFERENCES, Column, is_text, lists_texts, unfolded, with_references
 from seqapps.data.sources.source import Places, Source
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.engine.model import Model
@@ -46,7 +47,17 @@ if TYPE_CHECKING:
 _NAME = "name"  # what an image is called
 _FURTHER = (_NAME, REFERENCES)
 
-__all__ = ["OpenedData", "fingerprint", "forms_of", "freeze", "open_data", "requests_of", "tokenized", "tokenizers_of"]
+__all__ = [
+    "OpenedData",
+    "fingerprint",
+    "forms_of",
+    "freeze",
+    "open_data",
+    "read_features",
+    "requests_of",
+    "tokenized",
+    "tokenizers_of",
+]
 
 
 @dataclass
@@ -81,7 +92,8 @@ def forms_of(
 
     Where a row has several texts to be written, each is a row if `every`, and only the first otherwise.
     """
-    arrays, several = array_requests(requests), several_columns(requests)
+    arrays = array_requests(requests)
+    several = [name for name in written_columns(requests) if lists_texts(dataset, name)]
     kept = [name for name in _FURTHER if name in dataset.column_names]
     columns = [name for name in columns_of(requests) if name not in arrays and name not in several]
     single = {*single_columns(requests), _NAME}
@@ -141,10 +153,10 @@ def tokenizers_of(recipe: Recipe) -> ColumnTokenizers:
 
 
 def tokenized(dataset: Dataset, requests: Mapping[str, Request], split: str, tokenizers: ColumnTokenizers) -> Dataset:
-    """A split with its texts in tokens."""
+    """A split with its texts in tokens; of texts to be written the data's own wording is kept as references."""
     several = several_columns(requests)
     for column in tokenizers:
-        if column in several:
+        if column in several or (column in written_columns(requests) and is_text(dataset, column)):
             dataset = with_references(dataset, [column], split, tokenizers[column].tokenize)
         else:
             dataset = tokenize_texts(dataset, [column], tokenizers[column].tokenize)
@@ -161,7 +173,8 @@ def open_data(recipe: Recipe, places: Places) -> OpenedData:
     forms = {name: forms_of(dataset, requests, name, every=name == "train") for name, dataset in datasets.items()}
     vectors = read_pretrained(requests, forms["train"], places)
     words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}
-    resources = Resources.build(requests, forms["train"], words, tokenizers)
+    features = read_features(requests, places)
+    resources = Resources.build(requests, forms["train"], words, tokenizers, features)
     splits = {name: IndexedSplit(read, resources, name) for name, read in forms.items()}
     notes = [*source.notes, *(note for split in splits.values() for note in _notes(split))]
     prints = {name: fingerprint(read) for name, read in forms.items()}
@@ -181,6 +194,14 @@ def read_pretrained(requests: Mapping[str, Request], train: Mapping[str, Column]
             wanted = {form.lower() for form in forms} if request.lowercase else set(forms)
             read[key] = read_vectors(places.find(request.vectors), None if request.vectors_words == "all" else wanted)
     return read
+
+
+def read_features(requests: Mapping[str, Request], places: Places) -> dict[str, StandardisedFeatures]:
+    """The hand-made features that requests name, the files of their sets read."""
+    found = {key: StandardisedFeatures(request.sets) for key, request in requests.items() if request.sets}
+    for features in found.values():
+        features.read(places)
+    return found
 
 
 def _notes(split: IndexedSplit) -> list[str]:
