@@ -195,6 +195,7 @@ KINDS: dict[str, Registry] = {
         ("heads", "head", "tasks: loss, prediction and evaluation on an encoder's outputs"),
         ("sources", "source", "where data comes from"),
         ("tokenizers", "tokenizer", "typed text to tokens"),
+        ("features", "feature set", "hand-made numbers of a text"),
         ("kernels", "kernel", "fast ways to run a cell over time"),
         ("optimizers", "optimizer", "update rules"),
         ("schedules", "schedule", "learning rates over time"),

@@ -12,12 +12,13 @@ import torch
 
 from seqapps.data.batch import Batch
 from seqapps.data.batching import sorted_batches
+from seqapps.data.features.standardised import feature_names
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request
 from seqapps.data.sources.source import Places
 from seqapps.data.streams import Batches, Stream, Window, batches_of
 from seqapps.data.vocabulary import Vocabulary
-from seqapps.engine.assembly import OpenedData, freeze, open_data, requests_of, tokenizers_of
+from seqapps.engine.assembly import OpenedData, freeze, open_data, read_features, requests_of, tokenizers_of
 from seqapps.engine.model import Model, build_model
 from seqapps.errors import DataError
 from seqapps.recipe import dump_recipe, load_recipe
@@ -48,6 +49,10 @@ def missing_data(recipe: Recipe, recipe_folder: Path, data_root: PathLike | None
                 places.find(request.vectors)
             except DataError as error:
                 missing.append(str(error))
+    try:
+        read_features(requests_of(recipe.model), places)
+    except DataError as error:
+        missing.append(str(error))
     start = recipe.model.init_from
     if start is not None and not any((folder / start.run).is_dir() for folder in (recipe_folder, Path())):
         missing.append(f"{start.run}: no such run; model.init_from needs it")
@@ -141,8 +146,9 @@ def _symbolic(recipe: Recipe) -> dict[str, Any]:
     stand_ins = [n for n in _STAND_INS if n not in used]
     names = {size: f"|{key}|" for key, size in zip(requests, stand_ins, strict=False)}
     stood = {key: (request, size) for (key, request), size in zip(requests.items(), names, strict=True)}
-    vocabularies = {key: _stand_in(request, size) for key, (request, size) in stood.items() if not request.is_array}
+    vocabularies = {key: _stand_in(request, size) for key, (request, size) in stood.items() if request.has_vocabulary}
     sizes = {key: size for key, (request, size) in stood.items() if request.level == "vector"}
+    sizes |= {key: len(feature_names(request.sets)) for key, request in requests.items() if request.sets}
     with torch.device("meta"):
         model = build_model(recipe.model, vocabularies, recipe.training.kernels, sizes, tokenizers_of(recipe))
     listed, fixed = [], 0

@@ -83,7 +83,12 @@ class IndexedSplit:
                 self._take(key, request, column)
             else:
                 assert isinstance(column, FormColumn), request.column
-                self._number(key, request, column, resources.vocabularies[key])
+                if request.level == "features":
+                    texts = (self.strings(request.column, row) for row in range(len(self)))
+                    values = resources.features[key].of(texts)
+                    self._arrays[key] = ArrayColumn(values, np.arange(len(self) + 1), np.arange(len(self)))
+                else:
+                    self._number(key, request, column, resources.vocabularies[key])
 
     def _take(self, key: str, request: Request, column: ArrayColumn) -> None:
         trained = self.resources.sizes.get(key, request.size)

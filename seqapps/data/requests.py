@@ -32,7 +32,8 @@ class Request(NamedTuple):
     numbers. Level `label`: each token a label, no specials. Level `class`: one label for the whole example, no
     specials; level `classes`: any number of them. Level `target`: a text to be written, each token a number; its length
     is its own. Labels and texts to be written are targets, so they are absent when predicting. Level `vector`: a vector
-    of numbers, or a list of vectors. Level `image`: an image, as `seqapps.data.image_files` reads it.
+    of numbers, or a list of vectors. Level `image`: an image, as `seqapps.data.image_files` reads it. Level `features`:
+    numbers that follow from the tokens of a text.
 
     A text that a model writes has a frame, marks that tell where it begins and ends: `sentence`, `<bos>` before and
     `<eos>` after every one; `stream`, `<eos>` after every one, which the next one follows.
@@ -45,12 +46,13 @@ class Request(NamedTuple):
         several: a row is a list of texts to be written, any of which would do, and not one text in tokens; see
             `seqapps.data.several`.
         size: pixels of the side to which images are brought.
+        sets: the feature sets, as in a list of a recipe: "length, {type: lexicon, path: words.tsv}".
         declared: of labels of whole examples, all that there may be, in their order; () = those that training has.
     """
 
     key: str
     column: str
-    level: Literal["token", "character", "label", "class", "classes", "target", "vector", "image"] = "token"
+    level: Literal["token", "character", "label", "class", "classes", "target", "vector", "image", "features"] = "token"
     lowercase: bool = False
     min_frequency: int = 1
     max_size: int | None = None
@@ -61,11 +63,17 @@ class Request(NamedTuple):
     several: bool = False
     size: int | None = None
     declared: tuple[str, ...] = ()
+    sets: str = ""
 
     @property
     def is_array(self) -> bool:
         """Does the column hold numbers already, so that there is no vocabulary?"""
         return self.level in ("vector", "image")
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Is it made of symbols that have numbers?"""
+        return not self.is_array and self.level != "features"
 
     @property
     def is_target(self) -> bool:
@@ -80,7 +88,7 @@ class Request(NamedTuple):
     @property
     def specials(self) -> tuple[str, ...]:
         """Symbols that its vocabulary begins with."""
-        if self.is_label or self.is_array:
+        if self.is_label or not self.has_vocabulary:
             return ()
         marks = {"none": (), "sentence": (BOS, EOS), "stream": (EOS,)}
         return (PAD, UNK, *marks[self.frame])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from seqapps.data.batch import Rows
+from seqapps.data.features.standardised import StandardisedFeatures
 from seqapps.data.requests import Request, text_columns
 from seqapps.data.seen import SeenTexts
 from seqapps.data.tokenizers.columns import ColumnTokenizers
@@ -51,6 +52,7 @@ class Resources:
             out.
         sizes: key of vectors -> how many numbers each of them has.
         tokenizers: column of text -> what turns its texts into tokens and tokens into texts.
+        features: key of hand-made features -> what computes them.
         seen_texts: column of several texts to be written -> those of training, in lower case where the request says so.
     """
 
@@ -60,6 +62,7 @@ class Resources:
     sizes: dict[str, int] = field(default_factory=dict)
     tokenizers: ColumnTokenizers = field(default_factory=lambda: ColumnTokenizers({}))
     seen_texts: dict[str, SeenTexts] = field(default_factory=dict)
+    features: dict[str, StandardisedFeatures] = field(default_factory=dict)
 
     @property
     def token_column(self) -> str:
@@ -78,6 +81,7 @@ class Resources:
         train: Mapping[str, Any],
         vector_words: Mapping[str, Sequence[str]] | None = None,
         tokenizers: ColumnTokenizers | None = None,
+        features: Mapping[str, StandardisedFeatures] | None = None,
     ) -> Resources:
         """From the training split.
 
@@ -85,14 +89,19 @@ class Resources:
             train: its columns, `FormColumn` and others.
             vector_words: key -> words of a file of pretrained vectors that join the vocabulary with count 0.
             tokenizers: what its texts went through.
+            features: key -> hand-made features, their files read.
         """
         texts = {name: column for name, column in train.items() if isinstance(column, FormColumn)}
         frequencies = {name: column.frequencies() for name, column in texts.items()}
+        features = dict(features or {})
         vocabularies, sizes = {}, {}
         for key, request in requests.items():
             if request.level == "vector":
                 sizes[key] = train[request.column].size
-            if request.is_array:
+            if request.level == "features":
+                features[key].fit(_rows_of_forms(texts[request.column]))
+                sizes[key] = len(features[key].names)
+            if not request.has_vocabulary:
                 continue
             counts = _counts(frequencies[request.column], request)
             if request.declared:
@@ -108,7 +117,7 @@ class Resources:
             vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
         tokens = {column: frequencies[column] for column in text_columns(requests)}
         seen = {r.column: _seen(texts[r.column], r) for r in requests.values() if r.several}
-        return cls(dict(requests), vocabularies, tokens, sizes, tokenizers or ColumnTokenizers({}), seen)
+        return cls(dict(requests), vocabularies, tokens, sizes, tokenizers or ColumnTokenizers({}), seen, features)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads, by file name."""
@@ -118,6 +127,7 @@ class Resources:
             "frequencies": self.frequencies,
             "sizes": self.sizes,
             "tokenizers": self.tokenizers.to_json(),
+            "features": {key: features.to_json() for key, features in self.features.items()},
             "seen_texts": {column: seen.to_json() for column, seen in self.seen_texts.items()},
         }
 
@@ -131,6 +141,7 @@ class Resources:
             saved.get("sizes", {}),
             ColumnTokenizers.from_json(saved.get("tokenizers", {})),
             {column: SeenTexts(digests) for column, digests in saved.get("seen_texts", {}).items()},
+            {key: StandardisedFeatures.from_json(one) for key, one in saved.get("features", {}).items()},
         )
 
 

@@ -124,7 +124,8 @@ class ConcatenatedEmbedder(nn.Module):
             - {type: tokens, size: 100}
             - {type: tokens, column: pos_tags, size: 20}
 
-    The first part's column is what is labelled; a model with further input columns needs them when it predicts, too.
+    The first part's column is what is labelled; a model with further input columns needs them when it predicts, too. A
+    part that gives one vector a text (`features`) stands beside each of its tokens.
 
     Fields:
         parts: the embedders, in the order of their features.
@@ -133,12 +134,14 @@ class ConcatenatedEmbedder(nn.Module):
     def __init__(
         self,
         vocabularies: Mapping[str, Vocabulary],
+        sizes: Mapping[str, int],
         /,
         *,
         parts: list[Annotated[Spec, "embedders"]],
     ):
         super().__init__()
-        self.parts = nn.ModuleList(part.build(vocabularies=vocabularies) for part in parts)
+        self.parts = nn.ModuleList(part.build(vocabularies=vocabularies, sizes=sizes) for part in parts)
+        self.per_text = [getattr(part, "per_text", False) for part in self.parts]  # one vector, however many tokens?
         self.output_size = sum(part.output_size for part in self.parts)  # type: ignore[misc]
 
     @classmethod
@@ -149,5 +152,10 @@ class ConcatenatedEmbedder(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(B, T, output_size), laid out time first, and lengths (B,)."""
         embedded = [part(batch) for part in self.parts]
-        x = torch.cat([vectors.transpose(0, 1) for vectors, _ in embedded], -1)
-        return x.transpose(0, 1), embedded[0][1]
+        of_tokens = [pair for pair, whole in zip(embedded, self.per_text, strict=True) if not whole]
+        longest, lengths = (of_tokens or embedded)[0]
+        beside = [
+            vectors.expand(-1, longest.size(1), -1) if whole else vectors
+            for (vectors, _), whole in zip(embedded, self.per_text, strict=True)
+        ]
+        return torch.cat([vectors.transpose(0, 1) for vectors in beside], -1).transpose(0, 1), lengths

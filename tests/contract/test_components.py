@@ -8,7 +8,17 @@ import pytest
 from seqapps.recipe import describe_fields
 from seqapps.registry import KINDS, registry
 
-CONSTRUCTED = ["cells", "encoders", "embedders", "heads", "sources", "tokenizers", "optimizers", "schedules"]
+CONSTRUCTED = [
+    "cells",
+    "encoders",
+    "embedders",
+    "heads",
+    "sources",
+    "tokenizers",
+    "features",
+    "optimizers",
+    "schedules",
+]
 COMPONENTS = [(kind, name) for kind in CONSTRUCTED for name in KINDS[kind]]
 
 
