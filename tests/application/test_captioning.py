@@ -110,6 +110,7 @@ def test_a_run_learns_reports_and_lists_its_captions(captioner):
     assert page["metrics"]["bleu_1"]["interval"] is not None
     frequent = page["baselines"]["most_frequent_caption"]["metrics"]
     assert frequent["exact_match"]["value"] < 0.5
+    assert page["tables"]["examples"]["even"][0]["source"] == "test/1.png"
     assert page["differences"]["most_frequent_caption"]["value"] > 0
     assert page["baselines"]["nearest_vector"]["metrics"]["exact_match"]["value"] > frequent["exact_match"]["value"]
     assert page["data"]["splits"]["train"]["sentences"] == 128
