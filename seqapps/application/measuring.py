@@ -12,10 +12,11 @@ from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import columns_of, label_list_columns
 from seqapps.data.sources.reading import bare_suffix
 from seqapps.data.sources.source import Places
-from seqapps.engine.assembly import forms_of, load_splits, requests_of, tokenized
+from seqapps.engine.assembly import forms_of, length_notes, load_splits, requests_of, shortened, tokenized
 from seqapps.engine.evaluation import bootstrap_of, predict_split
 from seqapps.engine.machine import resolve_arithmetic
 from seqapps.engine.predictor import Predictor
+from seqapps.engine.progress import Console
 from seqapps.errors import DataError, UseError
 from seqapps.recipe.recipe import Recipe
 from seqapps.recipe.spec import Spec
@@ -65,7 +66,10 @@ def open_split(predictor: Predictor, recipe: Recipe, name: str, data_root: PathL
     _, datasets = load_splits(recipe, places, [], [name])
     requests, resources = requests_of(recipe.model), predictor.resources
     texts = tokenized(datasets[name], requests, name, resources.tokenizers)
-    return IndexedSplit(forms_of(texts, requests, name), resources, name)
+    columns, longer = shortened(recipe, forms_of(texts, requests, name))
+    for note in length_notes(recipe, {name: longer}):
+        Console().say(f"warning: {note}")
+    return IndexedSplit(columns, resources, name)
 
 
 _READERS = {

@@ -12,6 +12,7 @@ import numpy as np
 
 from seqapps.application.diagnosing import check_recurrent
 from seqapps.data.batching import sorted_batches
+from seqapps.data.indexed import IndexedSplit
 from seqapps.diagnostics.traces import Trace, index_entry, trace_batch, varying_units
 from seqapps.engine.formats import Example
 from seqapps.engine.predictor import Predictor
@@ -56,7 +57,10 @@ def trace(
     if not chosen:
         raise DataError(f"{name}: there is no token in it; give at least one sentence")
     more = next(filled, None) is not None
-    traced = _traced(predictor, chosen)
+    split = predictor.indexed(chosen)
+    columns = predictor.resources.input_columns[:1]
+    texts = [split.strings(column, row) for column in columns for row in range(len(split))]
+    traced = _traced(predictor, split)
     folder = _folder(predictor, output)
     shown = _shown_units(traced, units)
     index = {
@@ -64,7 +68,7 @@ def trace(
         "run": predictor.folder.path.name,
         "limit": limit,
         "more": more,
-        "sequences": [{"tokens": example.tokens} for example in chosen],
+        "sequences": [{"tokens": tokens} for tokens in texts or [example.tokens for example in chosen]],
         "tensors": {f"{n}/{one.key}": index_entry(n, one) for n, traces in enumerate(traced) for one in traces},
     }
     folder.write_tensors("traces.safetensors", {f"{n}/{t.key}": t.values for n, ts in enumerate(traced) for t in ts})
@@ -76,9 +80,8 @@ def trace(
     return index
 
 
-def _traced(predictor: Predictor, chosen: list[Example]) -> list[list[Trace]]:
-    split = predictor.indexed(chosen)
-    traced: list[list[Trace]] = [[] for _ in chosen]
+def _traced(predictor: Predictor, split: IndexedSplit) -> list[list[Trace]]:
+    traced: list[list[Trace]] = [[] for _ in range(len(split))]
     for rows in sorted_batches(split.lengths, Batching(tokens=_POSITIONS)):
         found = trace_batch(predictor.model, split.batch(rows).to(predictor.device))
         for row, traces in zip(rows.tolist(), found, strict=True):

@@ -42,3 +42,5 @@ def predict(run: Path, file: BinaryIO, format: Literal["text", "jsonl", "conllu"
         if watched:
             output.flush()
     output.flush()
+    for note in predictor.notes:
+        click.echo(f"warning: {note}", err=True)

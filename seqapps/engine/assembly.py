@@ -31,6 +31,7 @@ from seqapps.data.requests import (
 )
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.several import REFERENCES, Column, is_text, lists_texts, unfolded, with_references
+from seqapps.data.shortening import Shortening
 from seqapps.data.sources.source import Places, Source
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.engine.model import Model
@@ -52,9 +53,11 @@ __all__ = [
     "fingerprint",
     "forms_of",
     "freeze",
+    "length_notes",
     "open_data",
     "read_features",
     "requests_of",
+    "shortened",
     "tokenized",
     "tokenizers_of",
 ]
@@ -166,19 +169,54 @@ def tokenized(dataset: Dataset, requests: Mapping[str, Request], split: str, tok
 def open_data(recipe: Recipe, places: Places) -> OpenedData:
     """Read all splits that a run uses, and build the resources on `train`."""
     required, requests = needed_splits(recipe), requests_of(recipe.model)
+    _check_max_length(recipe, requests)
     tokenizers = tokenizers_of(recipe)
     source, datasets = load_splits(recipe, places, ["validation"], required)
     tokenizers.fit(datasets["train"], several_columns(requests))
     datasets = {name: tokenized(dataset, requests, name, tokenizers) for name, dataset in datasets.items()}
     forms = {name: forms_of(dataset, requests, name, every=name == "train") for name, dataset in datasets.items()}
+    prints = {name: fingerprint(read) for name, read in forms.items()}
+    cut = {name: shortened(recipe, read) for name, read in forms.items()}
+    forms = {name: read for name, (read, _) in cut.items()}
     vectors = read_pretrained(requests, forms["train"], places)
     words = {key: found.words for key, found in vectors.items() if requests[key].vectors_words == "all"}
     features = read_features(requests, places)
     resources = Resources.build(requests, forms["train"], words, tokenizers, features)
     splits = {name: IndexedSplit(read, resources, name) for name, read in forms.items()}
-    notes = [*source.notes, *(note for split in splits.values() for note in _notes(split))]
-    prints = {name: fingerprint(read) for name, read in forms.items()}
+    notes = [
+        *source.notes,
+        *length_notes(recipe, {name: longer for name, (_, longer) in cut.items()}),
+        *(note for split in splits.values() for note in _notes(split)),
+    ]
     return OpenedData(source, resources, splits, prints, notes, vectors)
+
+
+def _check_max_length(recipe: Recipe, requests: Mapping[str, Request]) -> None:
+    """DataError if texts are to be cut, but something is said of single tokens or a text is written."""
+    if recipe.data.max_length is None:
+        return
+    if any(r.level in ("label", "target") or r.frame != "none" for r in requests.values()):
+        raise DataError(
+            f"{recipe.origins.get('data.max_length', 'recipe')}: max_length cuts texts, and head "
+            f"{recipe.model.head.name!r} needs every token; remove it"
+        )
+
+
+def shortened(recipe: Recipe, columns: Mapping[str, Column]) -> tuple[dict[str, Column], int]:
+    """Columns with the texts that a model reads cut to `data.max_length`, and how many were longer."""
+    section, requests = recipe.data, requests_of(recipe.model)
+    if section.max_length is None:
+        return dict(columns), 0
+    texts = [name for name in text_columns(requests) if name in columns]
+    return Shortening(section.max_length, section.kept).of(columns, texts)
+
+
+def length_notes(recipe: Recipe, longer: Mapping[str, int]) -> list[str]:
+    """What to tell of texts that were cut: name of a split -> how many."""
+    if recipe.data.max_length is None:
+        return []
+    shortening = Shortening(recipe.data.max_length, recipe.data.kept)
+    return [shortening.note(count, name) for name, count in longer.items() if count]
 
 
 def read_pretrained(requests: Mapping[str, Request], train: Mapping[str, Column], places: Places) -> dict[str, Vectors]:

@@ -14,6 +14,7 @@ from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import array_requests
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.several import Column
+from seqapps.engine.assembly import length_notes, shortened
 from seqapps.engine.checkpoint import load_model_tensors
 from seqapps.engine.evaluation import evaluating
 from seqapps.engine.formats import Example, Format, Formats
@@ -43,6 +44,7 @@ class Predictor:
         recipe: of the run.
         model: in evaluation mode.
         resources: vocabularies and training frequencies.
+        longer: texts so far that were longer than what the model reads of them (`data.max_length`).
     """
 
     def __init__(self, run: str | os.PathLike[str], *, device: str = "auto"):
@@ -62,6 +64,7 @@ class Predictor:
         load_model_tensors(self.model, tensors, str(self.folder / "model.safetensors"))
         self.model.to(self.device).eval()
         self.tokenizer = self.resources.tokenizers.first
+        self.longer = 0
         self.formats = Formats(self.recipe, self.resources, self.tokenizer)
 
     def predict(self, examples: Iterable[Any]) -> list[Prediction]:
@@ -122,7 +125,14 @@ class Predictor:
         for name, request in array_requests(self.resources.requests).items():
             things = [_thing(example, name) for example in examples]
             columns[name] = array_column(request, things, lambda row: examples[row].where or f"input, row {row + 1}")
+        columns, longer = shortened(self.recipe, columns)
+        self.longer += longer
         return IndexedSplit(columns, self.resources, "input")
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the predictions so far should know."""
+        return length_notes(self.recipe, {"the input": self.longer})
 
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
         """Examples from bytes, one at a time; see `seqapps.engine.formats`."""

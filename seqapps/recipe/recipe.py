@@ -77,6 +77,9 @@ class Data:
         derive: splits to cut out of `train` where the source has none, name -> share: {validation: 0.1}.
         batching: how examples are put into batches.
         limit: use only the first so many examples of every split.
+        max_length: tokens that are read of a text, in training, evaluation and prediction, by heads that say something
+            of whole texts; what is cut is counted and told. none = every text to its end.
+        kept: which tokens of a longer one: first, last, or both, a half of them at each end.
         tokenizer: how text becomes tokens, in data that comes as text and when the model predicts.
         tokenizers: columns that have one of their own, as the side that is written: {target: characters}.
     """
@@ -86,12 +89,16 @@ class Data:
     derive: dict[str, float] = field(default_factory=dict)
     batching: Batching = Batching(tokens=4096)
     limit: int | None = None
+    max_length: int | None = None
+    kept: Literal["first", "last", "both"] = "first"
     tokenizer: Annotated[Spec, "tokenizers"] = field(default=Spec("tokenizers", "whitespace"))
     tokenizers: dict[str, Annotated[Spec, "tokenizers"]] = field(default_factory=dict)
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
-        faults = _positive(fields, "limit")
+        faults = _positive(fields, "limit", "max_length")
+        if fields["max_length"] is None and fields["kept"] != "first":
+            faults.append(("kept", "nothing is cut without 'max_length'; give it, or remove 'kept'"))
         shares = fields["derive"]
         if "train" in shares:
             faults.append(("derive", "'train' is what splits are cut out of; name the new splits only"))

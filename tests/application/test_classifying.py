@@ -224,3 +224,29 @@ def test_gradients_through_time_can_be_looked_at(classifier):
     (found,) = diagnose([classifier.folder.path], sequences=20)
     assert found["split"] == "validation"
     assert "diagnostics" in (classifier.folder.path / "report.html").read_text(encoding="utf8")
+
+
+def test_long_texts_are_cut_alike_in_training_and_prediction_and_counted(reviews):
+    settings = ["data.max_length=2", "data.kept=last", "training.epochs=4"]
+    run = seqapps.run("reviews.yaml", settings=settings)
+    notes = run.read_json("report.json")["data"]["notes"]
+    expected = "texts of train are longer than 2 tokens, of which the 2 last are read"
+    assert sum(note.endswith(expected) for note in notes) == 1
+    assert run.read_json("report.json")["data"]["splits"]["test"]["tokens"] == 2 * 60
+    classifier = seqapps.load(run.path)
+    long, short = classifier.predict(["The film was not very good!!", ["good", "!!"]])
+    assert long.probabilities == pytest.approx(short.probabilities)
+    assert long.tokens == ["The", "film", "was", "not", "very", "good", "!!"]
+    assert classifier.longer == 1
+    result = CliRunner().invoke(main, ["predict", str(run.path), "-"], input="very very good!!\ngood\n")
+    assert "warning: 1 text of the input is longer than 2 tokens" in result.stderr
+    assert len(result.stdout.splitlines()) == 2
+    assert evaluate(run.path)["metrics"] == run.read_json("report.json")["metrics"]
+
+
+def test_cutting_is_refused_where_every_token_is_needed_and_kept_where_nothing_is_cut(reviews):
+    tagging = ["model.head={type: tagging}", "data.max_length=3"]
+    with pytest.raises(DataError, match="max_length cuts texts, and head 'tagging' needs every token; remove it"):
+        seqapps.run("reviews.yaml", settings=tagging)
+    with pytest.raises(RecipeError, match="nothing is cut without 'max_length'"):
+        seqapps.run("reviews.yaml", settings=["data.kept=last"])

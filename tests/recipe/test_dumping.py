@@ -39,6 +39,8 @@ data:
     random_windows: false
     pool: 50
   limit: null
+  max_length: null
+  kept: first
   tokenizer: whitespace
   tokenizers: {}
 model:
