@@ -35,5 +35,20 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
         "pos_bilstm": Measurement("HKCanCor, parts of speech", "pos_bilstm.yaml"),
         "pos_ud_ewt": Measurement("UD English EWT 2.0, UPOS", "pos_ud_ewt.yaml"),
         "chunking_bilstm_crf": Measurement("CoNLL-2000, chunks", "chunking_bilstm_crf.yaml"),
+        "ner_bilstm_crf": Measurement("CoNLL-2003 English, named entities", "ner_bilstm_crf.yaml"),
+        "sentiment_chinese": Measurement(
+            "ChnSentiCorp dev, 2 classes", "sentiment_chinese.yaml", published="BiLSTM 90.98, TextCNN 91.02"
+        ),
+        "sentiment_sst2": Measurement(
+            "SST-2, trained on phrases too",
+            "sentiment_sst2.yaml",
+            published="tree-LSTM with GloVe vectors 88.0",
+        ),
+        "sentiment_sst2_sentences": Measurement(
+            "SST-2, trained on sentences alone", "sentiment_sst2.yaml", ("data.source.phrases=false",)
+        ),
+        "sentiment_imdb": Measurement(
+            "IMDB, 2 classes", "sentiment_imdb.yaml", published="BiLSTM of the first 100 words 81.5, with GloVe 85.34"
+        ),
     }
 )

@@ -50,10 +50,14 @@ def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         values = ", ".join(_shown(value, score["unit"]) for value in score["values"])
         missing = f" (of {len(result['seeds']) + len(result['missing'])} seeds)" if result["missing"] else ""
         baselines = ", ".join(
-            f"{base.replace('_', ' ')} {_shown(value, score['unit'])}" for base, value in score["baselines"].items()
+            f"{_words(base)} {_shown(value, score['unit'])}" for base, value in score["baselines"].items()
         )
-        yield data, recipe, name.replace("_", " "), _spread(score), values + missing, baselines, published, time
+        yield data, recipe, _words(name), _spread(score), values + missing, baselines, published, time
         shared = ("", "", "", "")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("markov", "Markov").replace("ngram", "n-gram")
 
 
 def _range(minutes: Sequence[float]) -> str:
