@@ -12,6 +12,7 @@ CONSTRUCTED = [
     "cells",
     "encoders",
     "embedders",
+    "decoders",
     "heads",
     "sources",
     "tokenizers",
