@@ -75,15 +75,15 @@ def test_the_table_names_each_ratio_and_the_peers_that_took_part(speed):
     from benchmarks.speed.tables import table
 
     ours = {"per_cpu_second": [9.0, 1234.4, 2000.0], "over_tight_loop": [0.9, 1.0, 1.1]}
-    ours |= {"over_common_practice": [1.5, 1.6, 1.7], "over_flair": [9.0, 10.0, 11.0]}
+    ours |= {"over_common_practice": [1.5, 1.6, 1.7], "over_joeynmt": [9.0, 10.0, 11.0]}
     result = {
         "about": "long texts",
         "unit": "tokens",
-        "peers": {"flair": {"flair": "0.15.1"}},
+        "peers": {"joeynmt": {"joeynmt": "2.3.0"}},
         "summary": {"seqapps": ours, "seqapps_bf16": {"over_seqapps": [1.2, 1.3, 1.4]}},
     }
     assert table([result]).splitlines()[2] == (
-        "| long texts | 1,234 tokens/s | 1.00 (0.90-1.10) | 1.60 (1.50-1.70) | flair 10.00 (9.00-11.00) |"
+        "| long texts | 1,234 tokens/s | 1.00 (0.90-1.10) | 1.60 (1.50-1.70) | joeynmt 10.00 (9.00-11.00) |"
         " 1.30 (1.20-1.40) |"
     )
 

@@ -46,7 +46,8 @@ def long_texts(folder: Path, sizes: Mapping[str, int]) -> None:
 def parallel(folder: Path, sizes: Mapping[str, int]) -> None:
     """train.source and train.target: as many words on either side, 13 in the middle and at most 40.
 
-    A target counts down to its end, each number in one of several spellings, so that where it ends is soon learned.
+    A target counts down to its end, each number in its usual spelling or, one time in five, in one of many others, so
+    that where it ends is soon learned.
     """
     random = np.random.default_rng(1)
     lengths = np.clip(np.rint(random.lognormal(np.log(13), 0.4, sizes["texts"])), 3, 40).astype(int)
@@ -54,7 +55,7 @@ def parallel(folder: Path, sizes: Mapping[str, int]) -> None:
         folder / "train.source", _cut((f"w{w}" for w in _words(random, sizes["vocabulary"], lengths.sum())), lengths)
     )
     left = np.concatenate([np.arange(length, 0, -1) for length in lengths])
-    spelled = _words(random, sizes["vocabulary"] // 40, len(left))
+    spelled = random.integers(1, sizes["vocabulary"] // 16, len(left)) * (random.random(len(left)) < 0.2)
     _lines(folder / "train.target", _cut((f"{n}.{s}" for n, s in zip(left, spelled, strict=True)), lengths))
 
 

@@ -1,1 +1,1 @@
-"""Other suites, each run by the interpreter of an environment of its own. No seqapps in it."""
+"""Other suites, run by the interpreter of an environment of its own. No seqapps in it."""
