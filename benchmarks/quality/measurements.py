@@ -50,5 +50,25 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
         "sentiment_imdb": Measurement(
             "IMDB, 2 classes", "sentiment_imdb.yaml", published="BiLSTM of the first 100 words 81.5, with GloVe 85.34"
         ),
+        "rnnlm_ptb_small": Measurement(
+            "Penn Treebank, stream, LSTM 2x200",
+            "rnnlm_ptb_small.yaml",
+            published="115.9 (Zaremba et al. 2014)",
+        ),
+        "ptb_rnn": Measurement(
+            "Penn Treebank, stream, RNN 2x200",
+            "rnnlm_ptb_small.yaml",
+            ("model.encoder.cell=rnn", "training.optimizer.lr=5"),
+        ),
+        "ptb_feedforward": Measurement(
+            "Penn Treebank, stream, four words",
+            "rnnlm_ptb_small.yaml",
+            ("model.encoder={type: window, before: 3, after: 0, hidden_sizes: [200]}", "training.optimizer.lr=5"),
+        ),
+        "translation_multi30k": Measurement(
+            "Multi30k en-de, test 2016",
+            "translation_multi30k.yaml",
+            published="attention GRU 33.7, best recurrent 38.1",
+        ),
     }
 )
