@@ -80,7 +80,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ]
         total, nll = x.new_zeros((), dtype=exact), x.new_zeros((), dtype=exact)
         factor = weight.to(product)
-        rows = max(1, _ELEMENTS // len(weight))
+        chunks = max(1, round(len(x) * len(weight) / _ELEMENTS))
+        rows = max(1, -(-len(x) // chunks))
         for start in range(0, len(x), rows):
             part = slice(start, start + rows)
             read = x[part].to(product)
@@ -90,7 +91,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             nll += chunk_nll
             if any(wanted):
                 _accumulate(gradients, part, logits, read, factor)
-        ctx.save_for_backward(*gradients)
+        ctx.gradients = gradients  # not saved tensors: those would be copied where they become the parameters' own
         ctx.mark_non_differentiable(nll)
         ctx.types = x.dtype, weight.dtype, weight.dtype if bias is None else bias.dtype
         return total, nll
@@ -99,9 +100,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx, total: Tensor, _: Any) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
         if torch.is_grad_enabled():
             raise ComponentError("linear_cross_entropy has no second derivative; use F.cross_entropy and F.linear")
+        if ctx.gradients is None:
+            raise ComponentError("linear_cross_entropy: a second backward pass; call it again, or F.cross_entropy")
+        gradients, ctx.gradients = ctx.gradients, None
         found = [
-            None if gradient is None else (gradient * total).to(dtype)
-            for gradient, dtype in zip(ctx.saved_tensors, ctx.types, strict=True)
+            None if gradient is None else gradient.mul_(total).to(dtype)
+            for gradient, dtype in zip(gradients, ctx.types, strict=True)
         ]
         return (*found, None, None, None, None)
 
