@@ -205,6 +205,8 @@ def tokenize_texts(dataset: Dataset, columns: Iterable[str], tokenize: Callable[
     """The columns that hold texts as lists of tokens; a text that is missing (null) stays so."""
     from datasets import List, Value
 
+    from seqapps.data.sources.builders import without_progress_bars
+
     order = dataset.column_names
     for column in columns:
         feature = dataset.features[column]
@@ -212,7 +214,8 @@ def tokenize_texts(dataset: Dataset, columns: Iterable[str], tokenize: Callable[
             continue
         tokens = [None if text is None else tokenize(text) for text in dataset[column][:]]
         text = f"{column} as text"  # taken out last: without columns there are no rows
-        dataset = dataset.rename_column(column, text).add_column(column, tokens, feature=List(Value("string")))
+        with without_progress_bars():
+            dataset = dataset.rename_column(column, text).add_column(column, tokens, feature=List(Value("string")))
         dataset = dataset.remove_columns(text)
     return dataset.select_columns(order)
 
