@@ -105,13 +105,9 @@ class GeneratingHead(Head):
         return outputs[lengths.mask], targets[lengths.mask], decoded.penalty
 
     def predict(self, encoded: Encoded, batch: Batch) -> list[Written]:
-        found = self._search(encoded, batch)
-        attention = [None] * len(batch) if self.quick else self._attention(encoded, found)
-        known = self._known(encoded, batch)
-        return [
-            self._written(hypotheses, weights, *forced)
-            for hypotheses, weights, forced in zip(found, attention, known, strict=True)
-        ]
+        found, known = self._search(encoded, batch), self._known(encoded, batch)
+        sizes = encoded.lengths.values.tolist()
+        return [self._written(*of_one) for of_one in zip(found, sizes, known, strict=True)]
 
     def _search(self, encoded: Encoded, batch: Batch) -> list[list[Hypothesis]]:
         options, ratio = self.search, self.max_length_ratio
@@ -137,26 +133,13 @@ class GeneratingHead(Head):
             source_mask=encoded.lengths.mask.t(),
             seeds=batch.examples.tolist() if options.method == "sampling" else None,
             limits=limits,
+            attention=self.decoder.attends and not self.quick,
         )
         if not all(found):
             raise UseError(
                 f"head {self.task!r}: search: min_length and no_repeat leave nothing to be written; lower one"
             )
         return found
-
-    def _attention(self, encoded: Encoded, found: Sequence[Sequence[Hypothesis]]) -> list[NDArray[np.float32] | None]:
-        """The weights with which the best text of each example was written; its tokens are read once more for that."""
-        if not self.decoder.attends:
-            return [None] * len(found)
-        texts = [hypotheses[0] for hypotheses in found]
-        steps = torch.tensor([text.length for text in texts])
-        inputs = torch.zeros(len(texts), int(steps.max()), dtype=torch.int64)
-        for row, text in enumerate(texts):
-            read = [self.vocabulary[BOS], *text.tokens][: text.length]
-            inputs[row, : len(read)] = torch.tensor(read)
-        weights = self.decoder(encoded, inputs.to(encoded.outputs.device), steps).weights.float().cpu().numpy()
-        sizes = zip(steps.tolist(), encoded.lengths.values.tolist(), strict=True)
-        return [weights[row, :written, :read].copy() for row, (written, read) in enumerate(sizes)]
 
     def _known(self, encoded: Encoded, batch: Batch) -> list[tuple[float | None, int | None]]:
         """Negative log-likelihood and number of the tokens that should have been written, where they are known."""
@@ -171,23 +154,11 @@ class GeneratingHead(Head):
         nll[lengths.mask] = torch.cat(nlls)
         return list(zip(nll.sum(0).tolist(), field.lengths.tolist(), strict=True))
 
-    def _written(
-        self,
-        hypotheses: Sequence[Hypothesis],
-        attention: NDArray[np.float32] | None,
-        nll: float | None,
-        count: int | None,
-    ) -> Written:
+    def _written(self, hypotheses: Sequence[Hypothesis], size: int, known: tuple[float | None, int | None]) -> Written:
         best, *others = hypotheses
-        return Written(
-            self._symbols(best),
-            best.log_prob,
-            best.ended,
-            [(self._symbols(other), other.log_prob) for other in others],
-            attention,
-            nll,
-            count,
-        )
+        weights = None if best.attention is None else best.attention[:, :size].float().cpu().numpy()
+        further = [(self._symbols(other), other.log_prob) for other in others]
+        return Written(self._symbols(best), best.log_prob, best.ended, further, weights, *known)
 
     def _symbols(self, hypothesis: Hypothesis) -> list[str]:
         return [self.vocabulary.symbols[token] for token in hypothesis.tokens]

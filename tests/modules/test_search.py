@@ -265,6 +265,21 @@ def test_a_sentence_with_a_limit_finds_what_it_finds_alone_with_that_maximum_len
     assert {h.ended for hypotheses in found for h in hypotheses} == {False, True}
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_hypotheses_tell_what_was_attended_to_at_each_of_their_steps(method):
+    generator = History(seed=4)
+    seeds = list(range(8)) if method.get("method") == "sampling" else None
+    mask = torch.ones(8, S, dtype=torch.bool)
+    options = SearchOptions(max_length=8, **method)
+    found = run(generator, range(8), options, source_mask=mask, seeds=seeds, attention=True)
+    for sentence, hypotheses in enumerate(found):
+        for hypothesis in hypotheses:
+            steps = range(hypothesis.length)
+            expected = [generator.at(sentence, hypothesis.tokens[:t])[1] for t in steps]
+            assert hypothesis.attention.tolist() == expected
+    assert len({h.length for hypotheses in found for h in hypotheses}) > 2
+
+
 def test_attention_on_padding_does_not_count_for_coverage():
     generator = History(seed=5)
     generator.attention[..., 2] = math.nan

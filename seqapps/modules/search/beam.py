@@ -12,6 +12,7 @@ from seqapps.errors import ShapeError, UseError
 from seqapps.modules.search.constraints import Rules, constrained
 from seqapps.modules.search.generator import Generator, Hypothesis
 from seqapps.modules.search.options import SearchOptions
+from seqapps.modules.search.seen import Seen
 from seqapps.modules.search.trees import Tree, check_rows, select
 
 __all__ = ["beam_search"]
@@ -24,14 +25,14 @@ class _Pool(NamedTuple):
     log_prob: Tensor  # (B, G, p)
     length: Tensor  # (B, G, p)
     ended: Tensor  # (B, G, p) bool
-    tokens: Tensor  # (B, G, p, t), the end mark among them
+    trace: Tensor  # (B, G, p, t, 2), as of a beam; the end mark is among the tokens
 
 
 class _Beam(NamedTuple):
     """B sentences with k = G x (k / G) open hypotheses each; log_prob -inf where there are fewer."""
 
     sentence: Tensor  # (B,) which one it is in the batch as given
-    tokens: Tensor  # (B, k, t)
+    trace: Tensor  # (B, k, t, 2): the tokens, and which row of its step each of them was chosen in
     log_prob: Tensor  # (B, k)
     covered: Tensor  # (B, k, S) attention summed over steps; S = 0 without coverage penalty
     source_mask: Tensor  # (B, S)
@@ -39,6 +40,11 @@ class _Beam(NamedTuple):
     limit: Tensor  # (B,) steps after which it is cut
     last_divisor: Tensor  # (B,) what a log-probability is divided by then
     pool: _Pool
+
+    @property
+    def tokens(self) -> Tensor:
+        """(B, k, t)"""
+        return self.trace[..., 0]
 
 
 class _Chosen(NamedTuple):
@@ -60,6 +66,7 @@ def beam_search(
     prefix: Tensor,
     limit: Tensor,
     source_mask: Tensor | None,
+    seen: Seen,
 ) -> list[list[Hypothesis]]:
     """The n best of each sentence, as the beam finds them.
 
@@ -80,6 +87,7 @@ def beam_search(
         check_rows((log_probs, state), len(last), "a step's result")
         if log_probs.shape[-1] < 2:
             raise ShapeError(f"search: {log_probs.shape[-1]} tokens to choose from, expected 2 or more")
+        seen.add(attention)
         log_probs = log_probs.view(len(beam.sentence), k, -1)  # single precision at least from the sum below on
         if beam.covered.shape[-1]:
             beam = beam._replace(covered=beam.covered + _fitting(attention, beam.covered))
@@ -89,7 +97,7 @@ def beam_search(
         done = _done(beam, options, t)
         keep = torch.arange(len(done), device=done.device)
         if done.any():
-            _collect(select(beam, done.nonzero()[:, 0]), found, options.n_best)
+            _collect(select(beam, done.nonzero()[:, 0]), found, options.n_best, seen)
             keep = (~done).nonzero()[:, 0]
             if not len(keep):
                 break
@@ -130,11 +138,11 @@ def _started(first: Tensor, options: SearchOptions, prefix: Tensor, limit: Tenso
         log_prob=torch.full(shape, -math.inf, device=device),
         length=first.new_zeros(shape),
         ended=torch.zeros(shape, dtype=torch.bool, device=device),
-        tokens=first.new_zeros(*shape, 0),
+        trace=first.new_zeros(*shape, 0, 2),
     )
     return _Beam(
         sentence=torch.arange(B, device=device),
-        tokens=first.new_zeros(B, k, 0),
+        trace=first.new_zeros(B, k, 0, 2),
         log_prob=log_prob.view(B, k),
         covered=torch.zeros(B, k, source_mask.shape[-1], device=device),
         source_mask=source_mask,
@@ -176,8 +184,9 @@ def _first_open(ends: Tensor, width: int) -> Tensor:
 def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t: int) -> tuple[_Beam, Tensor]:
     """The beam after step t, and the parent (B, k) of each of its hypotheses."""
     B, G, n = chosen.token.shape
-    tokens = beam.tokens.gather(1, chosen.row.flatten(1)[..., None].expand(-1, -1, t - 1)).view(B, G, n, t - 1)
-    tokens = torch.cat((tokens, chosen.token[..., None]), -1)
+    trace = _rows(beam.trace, chosen.row.flatten(1), 1).unflatten(1, (G, n))
+    step = chosen.row + beam.log_prob.shape[1] * torch.arange(B, device=chosen.row.device)[:, None, None]
+    trace = torch.cat((trace, torch.stack((chosen.token, step), -1)[..., None, :]), -2)
     ends = chosen.token == eos
     finished = ends | (beam.limit == t)[:, None, None]
     finished = finished & (torch.arange(n, device=ends.device) < n // 2)  # n = 2 k / G: those among the best k / G
@@ -191,12 +200,12 @@ def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t:
         log_prob=chosen.log_prob,
         length=torch.full_like(chosen.token, t),
         ended=ends,
-        tokens=tokens,
+        trace=trace,
     )
     stays = _first_open(ends, n // 2)
     parents = chosen.row.gather(-1, stays).flatten(1)
     return beam._replace(
-        tokens=tokens.gather(2, stays[..., None].expand(-1, -1, -1, t)).flatten(1, 2),
+        trace=_rows(trace, stays, 2).flatten(1, 2),
         log_prob=chosen.log_prob.gather(-1, stays).flatten(1),
         covered=beam.covered.gather(1, parents[..., None].expand(-1, -1, beam.covered.shape[-1])),
         pool=_merged(beam.pool, new),
@@ -214,18 +223,22 @@ def length_divisor(length: int, options: SearchOptions) -> float:
 
 def _merged(pool: _Pool, new: _Pool) -> _Pool:
     """The best of both; of equals those that were there before."""
-    p, t = pool.score.shape[-1], new.tokens.shape[-1]
-    old_tokens = torch.nn.functional.pad(pool.tokens, (0, t - pool.tokens.shape[-1]))
-    both = _Pool(*(torch.cat(pair, 2) for pair in zip(pool._replace(tokens=old_tokens), new, strict=True)))
+    p, t = pool.score.shape[-1], new.trace.shape[-2]
+    old_trace = torch.nn.functional.pad(pool.trace, (0, 0, 0, t - pool.trace.shape[-2]))
+    both = _Pool(*(torch.cat(pair, 2) for pair in zip(pool._replace(trace=old_trace), new, strict=True)))
     best = both.score.sort(dim=-1, descending=True, stable=True).indices[..., :p]
-    tokens = both.tokens.gather(2, best[..., None].expand(-1, -1, -1, t))
     return _Pool(
         score=both.score.gather(2, best),
         log_prob=both.log_prob.gather(2, best),
         length=both.length.gather(2, best),
         ended=both.ended.gather(2, best),
-        tokens=tokens,
+        trace=_rows(both.trace, best, 2),
     )
+
+
+def _rows(trace: Tensor, rows: Tensor, dim: int) -> Tensor:
+    """Traces (..., t, 2) that stand in these rows along dimension `dim`."""
+    return trace.gather(dim, rows[..., None, None].expand(*rows.shape, *trace.shape[-2:]))
 
 
 def _done(beam: _Beam, options: SearchOptions, t: int) -> Tensor:
@@ -241,14 +254,15 @@ def _done(beam: _Beam, options: SearchOptions, t: int) -> Tensor:
     return over.all(-1) | (beam.limit == t)
 
 
-def _collect(beam: _Beam, found: list[list[Hypothesis]], n_best: int) -> None:
+def _collect(beam: _Beam, found: list[list[Hypothesis]], n_best: int, seen: Seen) -> None:
     """Put the pools of finished sentences into words: the best of all groups first, then their second best, ..."""
     for sentence, *groups in zip(*(x.tolist() for x in (beam.sentence, *beam.pool)), strict=True):
         ranked: list[tuple[int, Hypothesis]] = []
         for group in zip(*groups, strict=True):
-            for rank, (score, log_prob, length, ended, tokens) in enumerate(zip(*group, strict=True)):
+            for rank, (score, log_prob, length, ended, trace) in enumerate(zip(*group, strict=True)):
                 if score > -math.inf:
-                    words = tuple(tokens[: length - ended])
-                    ranked.append((rank, Hypothesis(words, log_prob, score, length, ended)))
+                    tokens, rows = zip(*trace[:length], strict=True)
+                    words = tokens[: length - ended]
+                    ranked.append((rank, Hypothesis(words, log_prob, score, length, ended, seen.of(rows))))
         ranked.sort(key=lambda pair: (pair[0], -pair[1].score))
         found[sentence] = [hypothesis for _, hypothesis in ranked[:n_best]]

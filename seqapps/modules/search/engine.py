@@ -13,6 +13,7 @@ from seqapps.modules.search.constraints import Rules, prefix_table
 from seqapps.modules.search.generator import Generator, Hypothesis
 from seqapps.modules.search.options import SearchOptions
 from seqapps.modules.search.sampling import walk
+from seqapps.modules.search.seen import Seen
 from seqapps.modules.search.trees import Tree, check_rows
 
 __all__ = ["search"]
@@ -32,6 +33,7 @@ def search(
     source_mask: Tensor | None = None,
     seeds: Sequence[int] | None = None,
     limits: Sequence[int] | None = None,
+    attention: bool = False,
 ) -> list[list[Hypothesis]]:
     """For each of B sentences its hypotheses, best first (samples: as drawn); fewer than asked for, or none, if the
     rules leave no more.
@@ -48,6 +50,7 @@ def search(
         banned: token sequences that may not occur; the last token of one may be `eos`.
         source_mask: (B, S), True = real, for the coverage penalty.
         seeds: for each sentence the seed of its samples.
+        attention: whether hypotheses tell what was attended to; the generator's steps must then give it.
         limits: for each sentence the steps after which it is cut, where they are fewer than `options.max_length`.
     Raises:
         UseError: the options have faults, or do not fit the other arguments.
@@ -69,10 +72,10 @@ def search(
     prefix = prefix_table(prefixes, first, eos, limit.tolist())
     if not len(first):
         return []
-    arguments = (generator, state, memory, first, options)
+    arguments, seen = (generator, state, memory, first, options), Seen(attention)
     if options.method == "beam":
-        return beam_search(*arguments, rules=rules, prefix=prefix, limit=limit, source_mask=source_mask)
-    return walk(*arguments, rules=rules, prefix=prefix, limit=limit, seeds=seeds)
+        return beam_search(*arguments, rules=rules, prefix=prefix, limit=limit, source_mask=source_mask, seen=seen)
+    return walk(*arguments, rules=rules, prefix=prefix, limit=limit, seeds=seeds, seen=seen)
 
 
 def _limits(limits: Sequence[int] | None, first: Tensor, max_length: int) -> Tensor:

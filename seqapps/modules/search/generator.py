@@ -46,7 +46,8 @@ class Hypothesis(NamedTuple):
 
     tokens, without the end mark; log_prob, the natural logarithm of its probability under the generator, end mark and
     forced prefix included; score, log_prob after penalties; length in steps, the end mark being one; ended, whether
-    the end mark came, or else the sequence was cut at the maximum length.
+    the end mark came, or else the sequence was cut at the maximum length; attention (length, S), what each step gave,
+    if it was asked for.
     """
 
     tokens: tuple[int, ...]
@@ -54,6 +55,7 @@ class Hypothesis(NamedTuple):
     score: float
     length: int
     ended: bool
+    attention: Tensor | None = None
 
 
 class Ensemble:

@@ -12,6 +12,7 @@ from torch import Tensor
 from seqapps.modules.search.constraints import Rules, constrained
 from seqapps.modules.search.generator import Generator, Hypothesis
 from seqapps.modules.search.options import SearchOptions
+from seqapps.modules.search.seen import Seen
 from seqapps.modules.search.trees import Tree, check_rows, select
 
 __all__ = ["kept_probabilities", "walk"]
@@ -21,12 +22,17 @@ class _Paths(NamedTuple):
     """B sentences with k paths each."""
 
     sentence: Tensor  # (B,) which one it is in the batch as given
-    tokens: Tensor  # (B, k, t)
+    trace: Tensor  # (B, k, t, 2): the tokens, and which row of its step each of them was chosen in
     log_prob: Tensor  # (B, k)
     length: Tensor  # (B, k) steps, the end mark included; 0 while a path is open
     prefix: Tensor  # (B, P)
     limit: Tensor  # (B,) steps after which it is cut
     uniforms: Tensor  # (B, k, max_length), or (B, k, 0) where the best token is taken
+
+    @property
+    def tokens(self) -> Tensor:
+        """(B, k, t)"""
+        return self.trace[..., 0]
 
 
 def walk(
@@ -40,6 +46,7 @@ def walk(
     prefix: Tensor,
     limit: Tensor,
     seeds: Sequence[int] | None,
+    seen: Seen,
 ) -> list[list[Hypothesis]]:
     """Follow every path, always taking the best token (without seeds) or a drawn one, to its end or limit.
 
@@ -51,7 +58,7 @@ def walk(
     device = first.device
     paths = _Paths(
         sentence=torch.arange(B, device=device),
-        tokens=first.new_zeros(B, k, 0),
+        trace=first.new_zeros(B, k, 0, 2),
         log_prob=torch.zeros(B, k, device=device),
         length=first.new_zeros(B, k),
         prefix=prefix,
@@ -62,8 +69,9 @@ def walk(
     last = first.repeat_interleave(k)
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
     for t in range(int(limit.max())):
-        log_probs, state, _ = generator.step(last, state, memory)
+        log_probs, state, attention = generator.step(last, state, memory)
         check_rows((log_probs, state), len(last), "a step's result")
+        seen.add(attention)
         log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).view(len(paths.sentence), k, -1)
         allowed = constrained(log_probs, paths.tokens, paths.prefix, rules)
         chosen = allowed.argmax(-1) if seeds is None else _drawn(allowed, paths.uniforms[..., t], options)
@@ -71,7 +79,7 @@ def walk(
         done = (paths.length > 0).all(-1) | (paths.limit == t + 1)
         keep = torch.arange(len(done), device=device)
         if done.any():
-            _collect(select(paths, done.nonzero()[:, 0]), found, t + 1)
+            _collect(select(paths, done.nonzero()[:, 0]), found, t + 1, seen)
             keep = (~done).nonzero()[:, 0]
             if not len(keep):
                 break
@@ -83,23 +91,25 @@ def walk(
 
 def _extended(paths: _Paths, chosen: Tensor, allowed: Tensor, eos: int) -> _Paths:
     """The paths one token longer; those that were closed stay as they are but for padding."""
-    t = paths.tokens.shape[-1] + 1
+    t = paths.trace.shape[-2] + 1
     is_open = paths.length == 0
     gained = allowed.gather(-1, chosen[..., None])[..., 0]
     log_prob = torch.where(is_open, paths.log_prob + gained, paths.log_prob.to(gained.dtype))
     closes = is_open & ((chosen == eos) | (log_prob == -math.inf))
-    tokens = torch.cat((paths.tokens, chosen[..., None]), -1)
-    return paths._replace(tokens=tokens, log_prob=log_prob, length=paths.length.masked_fill(closes, t))
+    step = torch.arange(chosen.numel(), device=chosen.device).view_as(chosen)
+    trace = torch.cat((paths.trace, torch.stack((chosen, step), -1)[..., None, :]), -2)
+    return paths._replace(trace=trace, log_prob=log_prob, length=paths.length.masked_fill(closes, t))
 
 
-def _collect(paths: _Paths, found: list[list[Hypothesis]], steps: int) -> None:
-    columns = (x.tolist() for x in (paths.sentence, paths.tokens, paths.log_prob, paths.length))
+def _collect(paths: _Paths, found: list[list[Hypothesis]], steps: int, seen: Seen) -> None:
+    columns = (x.tolist() for x in (paths.sentence, paths.trace, paths.log_prob, paths.length))
     for sentence, *rows in zip(*columns, strict=True):
-        for tokens, log_prob, length in zip(*rows, strict=True):
+        for trace, log_prob, length in zip(*rows, strict=True):
             if log_prob == -math.inf:
                 continue
-            words = tuple(tokens[: length - 1] if length else tokens)
-            found[sentence].append(Hypothesis(words, log_prob, log_prob, length or steps, length > 0))
+            tokens, came = zip(*trace[: length or steps], strict=True)
+            words, ended = tokens[: length - 1] if length else tokens, length > 0
+            found[sentence].append(Hypothesis(words, log_prob, log_prob, len(tokens), ended, seen.of(came)))
 
 
 def _uniforms(seeds: Sequence[int], k: int, max_length: int) -> Tensor:
