@@ -42,7 +42,7 @@ CLASSIFICATION: dict[str, type[MajorityClass] | type[NgramLogisticRegression]] =
     "ngram_logistic_regression": NgramLogisticRegression,
 }
 
-# Name in reports -> class made of labels, with fit(texts, gold labels of each) and predict(texts) -> probabilities (N, K).
+# Name in reports -> class made of labels, with fit(texts, their labels) and predict(texts) -> (N, K) probabilities.
 MULTI_LABEL: dict[str, type[MajorityLabels] | type[NgramOneVsRest]] = {
     "majority_labels": MajorityLabels,
     "ngram_one_vs_rest": NgramOneVsRest,

@@ -25,7 +25,9 @@ class Width(torch.nn.Module):
 
 def ready(rows=TRAIN, train=TRAIN, **fields):
     columns = [read_forms(Dataset.from_dict(data), ["tokens", "label"], "train", {"label"}) for data in (train, rows)]
-    requests = merge_requests([Request("tokens", "tokens"), *Classification.requests({"column": "label", "labels": []})])
+    requests = merge_requests(
+        [Request("tokens", "tokens"), *Classification.requests({"column": "label", "labels": []})]
+    )
     resources = Resources.build(requests, columns[0])
     split = IndexedSplit(columns[1], resources, "train")
     torch.manual_seed(0)

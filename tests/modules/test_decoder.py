@@ -136,7 +136,7 @@ def test_weights_for_given_texts_are_those_of_single_steps(fields):
         if fields["attention"] == "none":
             assert weights is found is None
             continue
-        torch.testing.assert_close(found[TARGETS > t, t], weights[TARGETS > t].detach())
+        torch.testing.assert_close(found[t < TARGETS, t], weights[t < TARGETS].detach())
         torch.testing.assert_close(weights.sum(-1), torch.ones(4, dtype=torch.float64))
 
 
