@@ -144,6 +144,10 @@ class IndexedSplit:
         assert isinstance(read, FormColumn), column
         return [read.forms[i] for i in read.numbers[row]]
 
+    def source(self, row: int) -> list[str]:
+        """The tokens that are read in a row; none if the model reads no text."""
+        return self.strings(self.token_column, row) if self.resources.input_columns else []
+
     def references(self, column: str, row: int) -> tuple[list[str], list[list[str]]]:
         """The texts any of which might be written for a row, as they were written and in tokens.
 

@@ -15,7 +15,6 @@ from seqapps.data.requests import Request, array_requests
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.heads.generation import GeneratingHead, Written, check_generation
-from seqapps.heads.predictions import Alternative, WrittenText
 from seqapps.modules.search import SearchOptions
 from seqapps.recipe.spec import Spec
 
@@ -48,6 +47,7 @@ class Captioning(GeneratingHead):
     """
 
     task = "captioning"
+    written_as = "caption"
     empty_texts = "refused"
 
     def __init__(
@@ -67,17 +67,19 @@ class Captioning(GeneratingHead):
         label_smoothing: float = 0.0,
         unknown: Literal["avoid", "write"] = "avoid",
     ):
-        vocabulary = vocabularies[column]
         super().__init__(
-            decoder.build(encoder=encoder, embedder=embedder, vocabulary=vocabulary),
-            vocabulary,
+            encoder,
+            embedder,
+            vocabularies,
+            tokenizers,
             column=column,
+            decoder=decoder,
             search=search,
             max_length_ratio=None,
             label_smoothing=label_smoothing,
             avoid_unknown=unknown == "avoid",
         )
-        self.tokenizer, self.lowercase = tokenizers[column], lowercase
+        self.lowercase = lowercase
 
     @classmethod
     def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
@@ -88,12 +90,7 @@ class Captioning(GeneratingHead):
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Frequencies and sizes are at least 1, label_smoothing lies in [0, 1)."""
-        faults = [
-            (name, f"{name} is {fields[name]}, expected 1 or more")
-            for name in ("min_frequency", "max_size")
-            if fields[name] is not None and fields[name] < 1
-        ]
-        return faults + check_generation({**fields, "max_length_ratio": None})
+        return check_generation(fields)
 
     @property
     def headline(self) -> str:
@@ -105,21 +102,13 @@ class Captioning(GeneratingHead):
         shared = ("rouge_l", "length_ratio", "exact_match", "novel", "vocabulary_used", "perplexity")
         return ("cider_d", *bleu, *shared)
 
-    def answer(self, tokens: list[str], found: Written, original: Any) -> WrittenText:
-        others = [Alternative(self._text(other), other, log_prob) for other, log_prob in found.others]
-        weights = None if found.attention is None else found.attention.tolist()
-        assert found.log_prob is not None, "a model wrote it"
-        return WrittenText(
-            tokens, original, "caption", self._text(found.tokens), found.tokens, found.log_prob, others, weights
-        )
-
-    def _text(self, tokens: Sequence[str]) -> str:
-        return self.tokenizer.detokenize(tokens)
+    def read(self, split: IndexedSplit, row: int) -> dict[str, Any]:
+        return {"image": _name(split, row)}
 
     def _folded(self, tokens: Sequence[str]) -> list[str]:
         return [token.lower() for token in tokens] if self.lowercase else list(tokens)
 
-    def _references(self, split: IndexedSplit, row: int) -> tuple[list[str], list[list[str]]]:
+    def references(self, split: IndexedSplit, row: int) -> tuple[list[str], list[list[str]]]:
         """The captions of a row as texts and in tokens, in lower case if the model writes so."""
         texts, tokens = split.references(self.column, row)
         return self._folded(texts), [self._folded(one) for one in tokens]
@@ -130,9 +119,9 @@ class Captioning(GeneratingHead):
         examples = [
             WrittenExample(
                 _name(split, row),
-                self._text(written.tokens),
+                self.text(written.tokens),
                 written.tokens,
-                *self._references(split, row),
+                *self.references(split, row),
                 log_prob=written.log_prob,
                 nll=written.nll,
                 count=written.count,
@@ -147,21 +136,10 @@ class Captioning(GeneratingHead):
         from seqapps.baselines import CAPTIONING
 
         rows, vectors = _images(train)
-        captions = [self._references(train, row)[1] for row in rows]
+        captions = [self.references(train, row)[1] for row in rows]
         _, asked = _images(split, every=True)
         for name, baseline in CAPTIONING.items():
             yield name, [Written(tokens) for tokens in baseline().fit(vectors, captions).predict(asked)]
-
-    def record(self, split: IndexedSplit, row: int, prediction: Written) -> dict[str, Any]:
-        log_prob = None if prediction.log_prob is None else round(prediction.log_prob, 4)
-        return {
-            "row": row,
-            "image": _name(split, row),
-            "references": self._references(split, row)[0],
-            "written": self._text(prediction.tokens),
-            "tokens": prediction.tokens,
-            "log_prob": log_prob,
-        }
 
 
 def _name(split: IndexedSplit, row: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +15,15 @@ from torch.nn import functional as F
 
 from seqapps.cells import Lengths
 from seqapps.data.batch import Batch, Field
+from seqapps.data.indexed import IndexedSplit
+from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from seqapps.errors import UseError
 from seqapps.heads.head import Head, Loss
+from seqapps.heads.predictions import Alternative, WrittenText
 from seqapps.modules.encoded import Encoded
 from seqapps.modules.search import Hypothesis, SearchOptions, search
+from seqapps.recipe.spec import Spec
 
 __all__ = ["GeneratingHead", "Written", "check_generation"]
 
@@ -54,27 +59,37 @@ class GeneratingHead(Head):
     Training minimises the cross-entropy of every token and of the end mark, given the right tokens before (teacher
     forcing), with label smoothing, plus what the decoder adds. Prediction searches. `<pad>` and `<bos>` are never
     written, `<unk>` only if it is not avoided.
+
+    A head for a task says what it is that is read (`read`) and how it is measured.
     """
+
+    written_as: ClassVar[str | None] = None  # what an answer calls the text; None = as its column
 
     def __init__(
         self,
-        decoder: nn.Module,
-        vocabulary: Vocabulary,
+        encoder: nn.Module,
+        embedder: nn.Module,
+        vocabularies: Mapping[str, Vocabulary],
+        tokenizers: ColumnTokenizers,
         *,
         column: str,
+        decoder: Spec,
         search: SearchOptions,
         max_length_ratio: float | None,
         label_smoothing: float,
         avoid_unknown: bool,
     ):
         super().__init__()
-        self.decoder: Any = decoder  # a seqapps.modules.decoding.Decoder
-        self.column, self.vocabulary, self.label_smoothing = column, vocabulary, label_smoothing
-        self.search, self.max_length_ratio, self.quick = search, max_length_ratio, False
+        self.column, self.vocabulary, self.tokenizer = column, vocabularies[column], tokenizers[column]
+        self.decoder: Any = decoder.build(  # a seqapps.modules.decoding.Decoder
+            encoder=encoder, embedder=embedder, vocabulary=self.vocabulary
+        )
+        self.label_smoothing, self.search, self.max_length_ratio = label_smoothing, search, max_length_ratio
+        self.quick = False
         closed = (PAD, BOS, UNK) if avoid_unknown else (PAD, BOS)
-        self.closed = [(vocabulary[symbol],) for symbol in closed]
-        self.reads_final = decoder.reads_final  # type: ignore[misc, assignment]  # the bridge may
-        self.symbol_dimensions = {f"decoder.{name}": (column,) for name in decoder.symbolic}  # type: ignore[union-attr]
+        self.closed = [(self.vocabulary[symbol],) for symbol in closed]
+        self.reads_final = self.decoder.reads_final  # type: ignore[misc]  # the bridge may
+        self.symbol_dimensions = {f"decoder.{name}": (column,) for name in self.decoder.symbolic}
 
     @contextmanager
     def quickly(self) -> Iterator[None]:
@@ -163,10 +178,48 @@ class GeneratingHead(Head):
     def _symbols(self, hypothesis: Hypothesis) -> list[str]:
         return [self.vocabulary.symbols[token] for token in hypothesis.tokens]
 
+    def shown(self, found: Written, source: Sequence[str]) -> list[str]:
+        """The tokens as a reader gets them."""
+        return found.tokens
+
+    def text(self, tokens: Sequence[str]) -> str:
+        """What these tokens are as a text."""
+        return self.tokenizer.detokenize(tokens)
+
+    @abc.abstractmethod
+    def read(self, split: IndexedSplit, row: int) -> dict[str, Any]:
+        """What a row of `predictions.jsonl` says of the input: a name and a value."""
+
+    def references(self, split: IndexedSplit, row: int) -> tuple[list[str], list[list[str]]]:
+        """The texts that might have been written for a row, as texts and in tokens."""
+        return split.references(self.column, row)
+
+    def answer(self, tokens: list[str], found: Written, original: Any) -> WrittenText:
+        written = self.shown(found, tokens)
+        others = [Alternative(self.text(other), other, log_prob) for other, log_prob in found.others]
+        attention = None if found.attention is None else found.attention.tolist()
+        log_prob, name = found.log_prob, self.written_as or self.column
+        assert log_prob is not None, "a model wrote it"
+        return WrittenText(tokens, original, name, self.text(written), written, log_prob, others, attention)
+
+    def record(self, split: IndexedSplit, row: int, prediction: Written) -> dict[str, Any]:
+        tokens = self.shown(prediction, split.source(row))
+        return {
+            "row": row,
+            **self.read(split, row),
+            "references": self.references(split, row)[0],
+            "written": self.text(tokens),
+            "tokens": tokens,
+            "log_prob": None if prediction.log_prob is None else round(prediction.log_prob, 4),
+        }
+
 
 def check_generation(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Faults of the fields that generating heads have in common."""
-    faults, smoothing, ratio = [], fields["label_smoothing"], fields["max_length_ratio"]
+    faults, smoothing, ratio = [], fields["label_smoothing"], fields.get("max_length_ratio")
+    for name in ("min_frequency", "max_size"):
+        if fields[name] is not None and fields[name] < 1:
+            faults.append((name, f"{name} is {fields[name]}, expected 1 or more"))
     if not 0.0 <= smoothing < 1.0:
         faults.append(("label_smoothing", f"label_smoothing is {smoothing}, expected 0 <= label_smoothing < 1"))
     if ratio is not None and ratio <= 0:

@@ -12,7 +12,6 @@ from seqapps.data.requests import Request
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import UNK, Vocabulary
 from seqapps.heads.generation import GeneratingHead, Written, check_generation
-from seqapps.heads.predictions import Alternative, WrittenText
 from seqapps.modules.search import SearchOptions
 from seqapps.recipe.spec import Spec
 
@@ -71,18 +70,20 @@ class Translation(GeneratingHead):
         bleu_tokenize: str = "13a",
         headline: Literal["bleu", "chrf", "exact_match", "character_error_rate", "perplexity"] = "bleu",
     ):
-        vocabulary = vocabularies[column]
         super().__init__(
-            decoder.build(encoder=encoder, embedder=embedder, vocabulary=vocabulary),
-            vocabulary,
+            encoder,
+            embedder,
+            vocabularies,
+            tokenizers,
             column=column,
+            decoder=decoder,
             search=search,
             max_length_ratio=max_length_ratio,
             label_smoothing=label_smoothing,
             avoid_unknown=unknown == "avoid",
         )
-        self.tokenizers, self.bleu_tokenize = tokenizers, bleu_tokenize
-        self._headline, self.copies = headline, unknown == "copy"
+        self.bleu_tokenize, self.replaces = bleu_tokenize, unknown == "copy"
+        self._headline = headline
 
     @classmethod
     def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
@@ -96,9 +97,6 @@ class Translation(GeneratingHead):
         from seqapps.metrics.generation import check_tokenize
 
         faults = check_generation(fields)
-        for name in ("min_frequency", "max_size"):
-            if fields[name] is not None and fields[name] < 1:
-                faults.append((name, f"{name} is {fields[name]}, expected 1 or more"))
         fault = check_tokenize(fields["bleu_tokenize"])
         if fault:
             faults.append(("bleu_tokenize", f"bleu_{fault}"))
@@ -115,20 +113,12 @@ class Translation(GeneratingHead):
         names = ("bleu", "chrf", "ter", "exact_match", "length_ratio", "character_error_rate", "perplexity")
         return (self._headline, *(name for name in names if name != self._headline))
 
-    def answer(self, tokens: list[str], found: Written, original: Any) -> WrittenText:
-        written = self._shown(found, tokens)
-        others = [Alternative(self._text(other), other, log_prob) for other, log_prob in found.others]
-        attention = None if found.attention is None else found.attention.tolist()
-        log_prob = found.log_prob
-        assert log_prob is not None, "a model wrote it"
-        return WrittenText(tokens, original, self.column, self._text(written), written, log_prob, others, attention)
+    def read(self, split: IndexedSplit, row: int) -> dict[str, Any]:
+        return {"source": split.source(row)}
 
-    def _text(self, tokens: Sequence[str]) -> str:
-        return self.tokenizers[self.column].detokenize(tokens)
-
-    def _shown(self, found: Written, source: Sequence[str]) -> list[str]:
-        """The tokens that were written, unknown ones replaced if they are to be copied."""
-        if not self.copies or found.attention is None:
+    def shown(self, found: Written, source: Sequence[str]) -> list[str]:
+        """The tokens that were written, unknown ones replaced if they are to be."""
+        if not self.replaces or found.attention is None:
             return found.tokens
         best = found.attention.argmax(1).tolist()
         return [source[at] if token == UNK else token for token, at in zip(found.tokens, best, strict=False)]
@@ -138,11 +128,11 @@ class Translation(GeneratingHead):
 
         examples = []
         for row, found in enumerate(predictions):
-            source = split.strings(split.token_column, row)
-            tokens = self._shown(found, source)
-            texts = split.references(self.column, row)
+            source = split.source(row)
+            tokens = self.shown(found, source)
+            texts = self.references(split, row)
             forced = (found.log_prob, found.nll, found.count, found.attention)
-            examples.append(WrittenExample(source, self._text(tokens), tokens, *texts, *forced))  # type: ignore[arg-type]
+            examples.append(WrittenExample(source, self.text(tokens), tokens, *texts, *forced))  # type: ignore[arg-type]
         return evaluate_translation(
             examples,
             bootstrap=bootstrap,
@@ -154,20 +144,8 @@ class Translation(GeneratingHead):
     def baselines(self, train: IndexedSplit, split: IndexedSplit) -> Iterator[tuple[str, list[Written]]]:
         from seqapps.baselines import TRANSLATION
 
-        sources = [train.strings(train.token_column, row) for row in range(len(train))]
+        sources = [train.source(row) for row in range(len(train))]
         targets = [train.strings(self.column, row) for row in range(len(train))]
-        others = [split.strings(split.token_column, row) for row in range(len(split))]
+        others = [split.source(row) for row in range(len(split))]
         for name, baseline in TRANSLATION.items():
             yield name, [Written(tokens) for tokens in baseline().fit(sources, targets).predict(others)]
-
-    def record(self, split: IndexedSplit, row: int, prediction: Written) -> dict[str, Any]:
-        source = split.strings(split.token_column, row)
-        tokens = self._shown(prediction, source)
-        return {
-            "row": row,
-            "source": source,
-            "references": split.references(self.column, row)[0],
-            "written": self._text(tokens),
-            "tokens": tokens,
-            "log_prob": None if prediction.log_prob is None else round(prediction.log_prob, 4),
-        }
