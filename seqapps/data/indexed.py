@@ -88,7 +88,7 @@ class IndexedSplit:
                     values = resources.features[key].of(texts)
                     self._arrays[key] = ArrayColumn(values, np.arange(len(self) + 1), np.arange(len(self)))
                 else:
-                    self._number(key, request, column, resources.vocabularies[key])
+                    self._number(key, request, column.ngrams(request.order), resources.vocabularies[key])
 
     def _take(self, key: str, request: Request, column: ArrayColumn) -> None:
         trained = self.resources.sizes.get(key, request.size)

@@ -39,6 +39,7 @@ class Request(NamedTuple):
     `<eos>` after every one; `stream`, `<eos>` after every one, which the next one follows.
 
     Args:
+        order: tokens of which each symbol is made, the last of them at the position itself; 1 = the token alone.
         lowercase: fold case before looking up (the vocabulary then holds lower-cased symbols only).
         min_frequency, max_size: what enters the vocabulary, see `Vocabulary.from_counts`.
         max_length: characters kept of a token, the first half and the last half of them.
@@ -53,6 +54,7 @@ class Request(NamedTuple):
     key: str
     column: str
     level: Literal["token", "character", "label", "class", "classes", "target", "vector", "image", "features"] = "token"
+    order: int = 1
     lowercase: bool = False
     min_frequency: int = 1
     max_size: int | None = None

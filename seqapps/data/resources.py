@@ -13,7 +13,7 @@ from seqapps.data.features.standardised import StandardisedFeatures
 from seqapps.data.requests import Request, text_columns
 from seqapps.data.seen import SeenTexts
 from seqapps.data.tokenizers.columns import ColumnTokenizers
-from seqapps.data.vocabulary import Vocabulary
+from seqapps.data.vocabulary import BOS, Vocabulary
 from seqapps.schemes import detect
 
 __all__ = ["FormColumn", "Resources"]
@@ -30,6 +30,23 @@ class FormColumn:
         """How often each form occurs."""
         counts = np.bincount(self.numbers.values, minlength=len(self.forms))
         return dict(zip(self.forms, counts.tolist(), strict=True))
+
+    def ngrams(self, order: int) -> FormColumn:
+        """At every position the n-gram that ends there, its strings joined by blanks, `<bos>` before a row's first."""
+        if order == 1:
+            return self
+        rows = self.numbers
+        marked = np.append(rows.values[rows.offsets[0] : rows.offsets[-1]], len(self.forms))  # the mark is last
+        starts = np.repeat(rows.offsets[:-1] - rows.offsets[0], rows.lengths)
+        at = np.arange(len(starts))
+        grams = [marked[np.where(at - back < starts, -1, at - back)] for back in reversed(range(order))]
+        codes = grams[0]
+        for gram in grams[1:]:
+            codes = np.unique(codes * (len(self.forms) + 1) + gram, return_inverse=True)[1]
+        _, first, numbers = np.unique(codes, return_index=True, return_inverse=True)
+        spelled = [*self.forms, BOS]
+        forms = [" ".join(spelled[gram[i]] for gram in grams) for i in first.tolist()]
+        return FormColumn(forms, Rows(numbers, rows.offsets - rows.offsets[0]))
 
     @property
     def lengths(self) -> np.ndarray:
@@ -103,7 +120,10 @@ class Resources:
                 sizes[key] = len(features[key].names)
             if not request.has_vocabulary:
                 continue
-            counts = _counts(frequencies[request.column], request)
+            counts = frequencies[request.column]
+            if request.order > 1:
+                counts = texts[request.column].ngrams(request.order).frequencies()
+            counts = _counts(counts, request)
             if request.declared:
                 vocabularies[key] = Vocabulary(request.declared, [counts.get(label, 0) for label in request.declared])
                 continue

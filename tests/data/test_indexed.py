@@ -7,7 +7,7 @@ from datasets import Dataset
 from seqapps.data.batch import Rows
 from seqapps.data.indexed import IndexedSplit, read_forms
 from seqapps.data.requests import Request, merge_requests
-from seqapps.data.resources import Resources
+from seqapps.data.resources import FormColumn, Resources
 from seqapps.errors import ComponentError
 
 TRAIN = Dataset.from_dict(
@@ -21,6 +21,33 @@ REQUESTS = merge_requests(
         Request("tags", "tags", "label"),
     ]
 )
+
+
+def _column(rows):
+    return read_forms(Dataset.from_dict({"tokens": rows}), ["tokens"], "train")["tokens"]
+
+
+def naive_ngrams(row, order):
+    marked = ["<bos>"] * (order - 1) + row
+    return [" ".join(marked[at : at + order]) for at in range(len(row))]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_ngrams_are_those_that_a_loop_finds(order):
+    draw = np.random.default_rng(0)
+    rows = [[str(n) for n in draw.integers(0, 4, size=length)] for length in (1, 7, 3, 1, 40)]
+    column = _column(rows)
+    found = column.ngrams(order)
+    assert [[found.forms[i] for i in found.numbers[at]] for at in range(len(rows))] == [
+        naive_ngrams(row, order) for row in rows
+    ]
+
+
+def test_ngrams_of_some_rows_are_those_of_the_rows():
+    column = _column([["a", "b"], ["c"], ["b", "a"]])
+    part = FormColumn(column.forms, Rows(column.numbers.values, column.numbers.offsets[1:]))  # a view of the last two
+    found = part.ngrams(2)
+    assert [[found.forms[i] for i in found.numbers[at]] for at in range(2)] == [["<bos> c"], ["<bos> b", "b a"]]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from seqapps.data.requests import merge_requests
 from seqapps.data.resources import Resources
 from seqapps.data.vectors import Vectors
 from seqapps.modules.characters import ConvolutionalCharacterEmbedder, RecurrentCharacterEmbedder
-from seqapps.modules.embedders import TokenEmbedder
+from seqapps.modules.embedders import NgramEmbedder, TokenEmbedder
 from seqapps.recipe.spec import Spec
 
 ROWS = Dataset.from_dict({"tokens": [["a", "bc", "a"], ["def", "bc", "ghij", "a"]]})
@@ -68,6 +68,45 @@ def test_word_dropout_acts_in_training_only():
     unknown = embedder.table.weight[1]
     assert torch.equal(embedder.train()(batch)[0][1, 0], unknown)
     assert not torch.equal(embedder.eval()(batch)[0][1, 0], unknown)
+
+
+def ngram_fields(**fields):
+    return {"column": "tokens", "order": 2, "lowercase": False, "min_frequency": 1, "max_size": None, **fields}
+
+
+def test_an_ngram_is_its_row_of_the_table():
+    resources, batch = ready(*TokenEmbedder.requests(token_fields()), *NgramEmbedder.requests(ngram_fields()))
+    embedder = NgramEmbedder(resources.vocabularies, size=3)
+    x, lengths = embedder(batch)
+    numbers = resources.vocabularies["tokens.2-grams"]
+    assert lengths.tolist() == [3, 4]
+    for row, pairs in enumerate((["<bos> a", "a bc", "bc a"], ["<bos> def", "def bc", "bc ghij", "ghij a"])):
+        for position, pair in enumerate(pairs):
+            assert torch.equal(x[row, position], embedder.table.weight[numbers[pair]]), pair
+    assert torch.equal(x[0, 3], torch.zeros(3))  # padding
+
+
+def test_an_ngram_that_training_never_saw_is_unknown():
+    resources, _ = ready(*NgramEmbedder.requests(ngram_fields()))
+    other = read_forms(Dataset.from_dict({"tokens": [["bc", "a"]]}), ["tokens"], "test")
+    batch = IndexedSplit(other, resources, "test").batch(np.array([0]))
+    numbers = resources.vocabularies["tokens.2-grams"]
+    assert batch.fields["tokens.2-grams"].values.tolist() == [[1, numbers["bc a"]]]  # no training text begins with bc
+
+
+def test_ngrams_that_are_rarer_than_wanted_are_unknown():
+    rows = read_forms(Dataset.from_dict({"tokens": [["A", "b"], ["a", "b"], ["b"]]}), ["tokens"], "train")
+    requests = merge_requests(NgramEmbedder.requests(ngram_fields(min_frequency=2, lowercase=True)))
+    vocabulary = Resources.build(requests, rows).vocabularies["tokens.2-grams"]
+    assert vocabulary.symbols == ["<pad>", "<unk>", "<bos> a", "a b"]
+    assert vocabulary.counts == [0, 0, 2, 2]
+
+
+def test_single_tokens_are_no_ngrams():
+    fields = {**ngram_fields(order=1), "size": 3, "word_dropout": 0.0, "row_dropout": 0.0}
+    assert NgramEmbedder.check_fields(fields) == [
+        ("order", "order is 1, expected 2 or more; of single tokens use 'tokens'")
+    ]
 
 
 @pytest.mark.parametrize("embedder_class", [RecurrentCharacterEmbedder, ConvolutionalCharacterEmbedder])
