@@ -120,10 +120,10 @@ class Resources:
                 sizes[key] = len(features[key].names)
             if not request.has_vocabulary:
                 continue
-            counts = frequencies[request.column]
+            symbols = frequencies[request.column]
             if request.order > 1:
-                counts = texts[request.column].ngrams(request.order).frequencies()
-            counts = _counts(counts, request)
+                symbols = texts[request.column].ngrams(request.order).frequencies()
+            counts = _counts(symbols, request)
             if request.declared:
                 vocabularies[key] = Vocabulary(request.declared, [counts.get(label, 0) for label in request.declared])
                 continue
