@@ -15,14 +15,55 @@ from seqapps.modules.dropout import Dropout, check_probabilities
 __all__ = ["RegionEmbedder", "VectorEmbedder"]
 
 
+class _Standardized(nn.Module):
+    """z = (v - m) / s, each number by itself; m and s are mean and deviation of all vectors that training has read.
+
+    The vectors of the batch at hand count already. After the first epoch m and s are those of the training split, each
+    vector as often as it is read, and stay so. A number that has been the same in all of them is shifted, not scaled.
+    Before training z = v.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    read: Tensor
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("variance", torch.ones(size))
+        self.register_buffer("read", torch.zeros((), dtype=torch.int64))  # vectors, until now
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """x (T, B, D) -> (T, B, D), whatever it is on padding; lengths (B,)."""
+        if self.training:
+            real = torch.arange(len(x), device=x.device)[:, None] < lengths.to(x.device)
+            self._count(x[real])
+        return (x - self.mean) * torch.where(self.variance > 0, self.variance, 1.0).rsqrt()
+
+    @torch.no_grad()
+    def _count(self, vectors: Tensor) -> None:
+        """Take these (N, D) into mean and variance (Chan, Golub and LeVeque 1983)."""
+        self.read += len(vectors)
+        share = len(vectors) / self.read
+        variance, mean = torch.var_mean(vectors, 0, correction=0)
+        apart = mean - self.mean
+        self.variance += share * (variance - self.variance) + share * (1 - share) * apart.square()
+        self.mean += share * apart
+
+
 class RegionEmbedder(nn.Module):
     """A row's vectors v_1 .. v_R as a sequence: of the regions of an image, of the frames of a recording.
 
-        x_r = dropout(W v_r + b),   or dropout(v_r) without `size`
+        z_r = (v_r - m) / s         number by number, or v_r itself without `standardize`
+        x_r = dropout(W z_r + b),   or dropout(z_r) without `size`
+
+    m and s are mean and deviation over the vectors of the training split, gathered while training reads them. What
+    comes out of another network has any scale and a mean far from zero, and hides from a model for epochs.
 
     Fields:
         column: which column holds the vectors; a single vector is a sequence of one.
-        size: features of x_r; none = those of the vectors, which are then taken as they are.
+        standardize: whether vectors are shifted and scaled so; false where their lengths or signs mean something.
+        size: features of x_r; none = those of the vectors.
         dropout: probability of dropping a feature of x_r.
     """
 
@@ -32,11 +73,13 @@ class RegionEmbedder(nn.Module):
         /,
         *,
         column: str = "vector",
+        standardize: bool = True,
         size: int | None = None,
         dropout: float = 0.0,
     ):
         super().__init__()
         self.column = column
+        self.standardized = _Standardized(sizes[column]) if standardize else None
         self.projection = nn.Identity() if size is None else nn.Linear(sizes[column], size)
         self.dropout = Dropout(dropout)
         self.output_size = size or sizes[column]
@@ -60,17 +103,21 @@ class RegionEmbedder(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(B, R, output_size), laid out time first, and lengths (B,)."""
         x, lengths = self.sequences(batch.fields[self.column])
+        if self.standardized is not None:
+            x = self.standardized(x, lengths)
         return self.dropout(self.projection(x)).transpose(0, 1), lengths
 
 
 class VectorEmbedder(RegionEmbedder):
-    """A row's vector v as a sequence of one: x_1 = dropout(W v + b), or dropout(v) without `size`.
+    """A row's vector v as a sequence of one: x_1 = dropout(W z + b), or dropout(z) without `size`.
 
-    Where a row has several vectors, v is their mean.
+    z = (v - m) / s, or v itself without `standardize`, is as for `regions`. Where a row has several vectors, v is their
+    mean.
 
     Fields:
         column: which column holds the vectors.
-        size: features of x_1; none = those of the vectors, which are then taken as they are.
+        standardize: whether vectors are shifted by their mean m in training and divided by their deviation s there.
+        size: features of x_1; none = those of the vectors.
         dropout: probability of dropping a feature of x_1.
     """
 

@@ -26,7 +26,7 @@ def images(count: int = 3, size: int = 8) -> Batch:
 
 
 def test_regions_are_a_sequence_of_their_vectors() -> None:
-    embedder = RegionEmbedder({"vector": 2})
+    embedder = RegionEmbedder({"vector": 2}, standardize=False)
     x, lengths = embedder(regions())
     assert embedder.output_size == 2
     assert x.tolist() == regions().fields["vector"].values.tolist()
@@ -34,14 +34,62 @@ def test_regions_are_a_sequence_of_their_vectors() -> None:
 
 
 def test_a_vector_is_a_sequence_of_one_and_several_are_their_mean() -> None:
-    x, lengths = VectorEmbedder({"vector": 2})(regions())
+    x, lengths = VectorEmbedder({"vector": 2}, standardize=False)(regions())
     assert x.tolist() == [[[2.0, 3.0]], [[5.0, 6.0]]]
     assert lengths.tolist() == [1, 1]
 
 
+def further_regions(size: int = 2) -> Batch:
+    drawn = torch.randn(5, 3, size, generator=torch.Generator().manual_seed(1)) * 3 + 100
+    lengths = torch.tensor([3, 1, 2, 3, 1])
+    drawn[torch.arange(3) >= lengths[:, None]] = 0
+    return Batch({"vector": Field(drawn, lengths)}, np.arange(5))
+
+
+def test_regions_are_standardized_by_all_that_training_has_read_and_padding_is_not_read() -> None:
+    embedder = RegionEmbedder({"vector": 2})
+    read = torch.cat([regions().fields["vector"].values.flatten(0, 1)[:3], *_real(further_regions())])
+    embedder(regions())
+    trained, _ = embedder(further_regions())
+    expected = (further_regions().fields["vector"].values - read.mean(0)) / read.std(0, correction=0)
+    torch.testing.assert_close(trained, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(embedder.eval()(further_regions())[0], trained)
+
+
+def _real(batch: Batch) -> list[torch.Tensor]:
+    values, lengths, *_ = batch.fields["vector"]
+    return [vectors[:length] for vectors, length in zip(values, lengths.tolist(), strict=True)]
+
+
+def test_the_mean_of_several_vectors_is_what_is_standardized() -> None:
+    means = torch.stack([vectors.mean(0) for vectors in _real(further_regions())])
+    x, _ = VectorEmbedder({"vector": 2})(further_regions())
+    torch.testing.assert_close(x[:, 0], (means - means.mean(0)) / means.std(0, correction=0), rtol=1e-4, atol=1e-4)
+
+
+def test_evaluation_standardizes_as_training_left_it_and_changes_nothing() -> None:
+    embedder = RegionEmbedder({"vector": 2}).eval()
+    assert torch.equal(embedder(regions())[0], regions().fields["vector"].values)  # nothing known yet
+    embedder.train()(further_regions())
+    before = embedder.eval()(regions())[0]
+    embedder(regions())
+    assert torch.equal(embedder(regions())[0], before)
+    loaded = RegionEmbedder({"vector": 2}).eval()
+    loaded.load_state_dict(embedder.state_dict())
+    assert torch.equal(loaded(regions())[0], before)
+
+
+def test_numbers_that_are_all_the_same_and_a_batch_of_one_vector_are_finite() -> None:
+    embedder = VectorEmbedder({"vector": 2})
+    one = Batch({"vector": Field(torch.tensor([[[7.0, 9.0]]]), torch.tensor([1]))}, np.arange(1))
+    assert embedder(one)[0].tolist() == [[[0.0, 0.0]]]
+    other = Batch({"vector": Field(torch.tensor([[[7.0, 5.0]]]), torch.tensor([1]))}, np.arange(1))
+    assert embedder(other)[0].tolist() == [[[0.0, -1.0]]]
+
+
 @pytest.mark.parametrize("kind", [RegionEmbedder, VectorEmbedder])
 def test_vectors_are_projected_to_a_size(kind: type[RegionEmbedder]) -> None:
-    embedder = kind({"vector": 2}, size=3)
+    embedder = kind({"vector": 2}, standardize=False, size=3)
     x, _ = embedder(regions())
     weight, bias = embedder.projection.weight, embedder.projection.bias
     assert embedder.output_size == 3
@@ -49,13 +97,13 @@ def test_vectors_are_projected_to_a_size(kind: type[RegionEmbedder]) -> None:
 
 
 def test_features_are_dropped_in_training_only() -> None:
-    embedder = RegionEmbedder({"vector": 2}, dropout=0.9)
+    embedder = RegionEmbedder({"vector": 2}, standardize=False, dropout=0.9)
     assert (embedder(regions())[0] == 0).sum() > 2
     assert torch.equal(embedder.eval()(regions())[0], regions().fields["vector"].values)
 
 
 def test_the_encoder_of_no_layers_passes_vectors_through_and_sums_them_up_as_their_mean() -> None:
-    encoded = FeedforwardEncoder(2, hidden_sizes=[])(*RegionEmbedder({"vector": 2})(regions()))
+    encoded = FeedforwardEncoder(2, hidden_sizes=[])(*RegionEmbedder({"vector": 2}, standardize=False)(regions()))
     assert encoded.outputs.tolist() == regions().fields["vector"].values.tolist()
     assert encoded.summary.tolist() == [[2.0, 3.0], [5.0, 6.0]]
 
