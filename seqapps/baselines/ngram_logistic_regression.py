@@ -6,7 +6,7 @@ import abc
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,20 +20,36 @@ __all__ = ["NgramLogisticRegression", "NgramOneVsRest"]
 
 _MOST = 2**19  # features
 _ITERATIONS = 60
-
+_PENALTY = 0.2  # λ
 
 Gold = TypeVar("Gold")
 Model = TypeVar("Model", bound="_NgramModel[Any]")
 
 
+class _Bags(NamedTuple):
+    """The x of N texts: the known n-grams of all texts one after another, their x_j, and where each text's begin."""
+
+    numbers: Tensor
+    values: Tensor
+    starts: Tensor
+
+    def logits(self, weights: Tensor, bias: Tensor) -> Tensor:
+        """(N, K). A text without a known n-gram has the bias alone."""
+        if not len(weights):
+            return bias.expand(len(self.starts), -1)
+        sums = F.embedding_bag(self.numbers, weights, self.starts, mode="sum", per_sample_weights=self.values)
+        return sums + bias
+
+
 class _NgramModel(abc.ABC, Generic[Gold]):
     """Scores W x + b of labels, where x says which n-grams (n = 1, 2) of lower-cased tokens a text holds.
 
-    x_j is 1/sqrt(m) for the m distinct n-grams of the text that occur in at least two training texts, so that texts of
-    all lengths have norm 1; the 2^19 that occur in most texts are kept. The bag of words with a linear classifier is
-    the strong simple baseline of sentiment (Wang and Manning 2012, "Baselines and bigrams").
+    For an n-gram of the text that occurs in at least two training texts, x_j is its inverse document frequency,
+    1 + log((1 + N) / (1 + n_j)) with n_j of N training texts holding it; x is then scaled to norm 1, so that texts of
+    all lengths weigh alike. The 2^19 n-grams that occur in most texts are kept. The bag of words with a linear
+    classifier is the strong simple baseline of sentiment (Wang and Manning 2012, "Baselines and bigrams").
 
-        minimise  Σ_i -log p(y_i | text_i) + 1/2 |W|²
+        minimise  Σ_i -log p(y_i | text_i) + λ/2 |W|²,   λ = 0.2
 
     by L-BFGS in float64 from zero, at most 60 iterations: nothing is drawn at random.
     """
@@ -41,6 +57,7 @@ class _NgramModel(abc.ABC, Generic[Gold]):
     def __init__(self, labels: Sequence[str]):
         self.labels = list(labels)
         self._features: dict[str, int] = {}
+        self._rarity = torch.zeros(0, dtype=torch.float64)  # inverse document frequencies
         self._weights = torch.zeros(0, len(self.labels), dtype=torch.float64)
         self._bias = torch.zeros(len(self.labels), dtype=torch.float64)
 
@@ -63,10 +80,12 @@ class _NgramModel(abc.ABC, Generic[Gold]):
         counts = Counter(ngram for text in texts for ngram in _ngrams(text))
         kept = sorted((-n, ngram) for ngram, n in counts.items() if n > 1)[:_MOST]
         self._features = {ngram: number for number, (_, ngram) in enumerate(kept)}
-        self._minimise(*self._bags(texts), self._targets(gold))
+        holding = torch.tensor([-n for n, _ in kept], dtype=torch.float64)
+        self._rarity = 1 + torch.log((1 + len(texts)) / (1 + holding))
+        self._minimise(self._bags(texts), self._targets(gold))
         return self
 
-    def _minimise(self, numbers: Tensor, starts: Tensor, targets: Tensor) -> None:
+    def _minimise(self, bags: _Bags, targets: Tensor) -> None:
         K = len(self.labels)
         weights = torch.zeros(len(self._features), K, dtype=torch.float64, requires_grad=True)
         bias = torch.zeros(K, dtype=torch.float64, requires_grad=True)
@@ -74,8 +93,7 @@ class _NgramModel(abc.ABC, Generic[Gold]):
 
         def objective() -> Tensor:
             optimizer.zero_grad()
-            logits = _logits(weights, bias, numbers, starts)
-            loss = self._loss(logits, targets) + 0.5 * weights.square().sum()
+            loss = self._loss(bags.logits(weights, bias), targets) + 0.5 * _PENALTY * weights.square().sum()
             loss.backward()
             return loss
 
@@ -86,13 +104,16 @@ class _NgramModel(abc.ABC, Generic[Gold]):
         """(N, K) probabilities of the labels."""
         if not texts:
             return np.zeros((0, len(self.labels)))
-        return self._probabilities(_logits(self._weights, self._bias, *self._bags(texts))).numpy()
+        return self._probabilities(self._bags(texts).logits(self._weights, self._bias)).numpy()
 
-    def _bags(self, texts: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
-        """The known n-grams of all texts one after another, and where each text's begin."""
-        bags = [[self._features[ngram] for ngram in _ngrams(text) if ngram in self._features] for text in texts]
-        starts = np.cumsum([0, *map(len, bags)])[:-1]
-        return torch.tensor([number for bag in bags for number in bag], dtype=torch.int64), torch.from_numpy(starts)
+    def _bags(self, texts: Sequence[Sequence[str]]) -> _Bags:
+        rows = [[self._features[ngram] for ngram in _ngrams(text) if ngram in self._features] for text in texts]
+        numbers = torch.tensor([number for row in rows for number in row], dtype=torch.int64)
+        sizes = torch.tensor([len(row) for row in rows])
+        values = self._rarity[numbers]
+        of_text = torch.repeat_interleave(torch.arange(len(rows)), sizes)
+        norms = torch.zeros(len(rows), dtype=torch.float64).index_add(0, of_text, values.square()).sqrt()
+        return _Bags(numbers, values / norms[of_text], sizes.cumsum(0) - sizes)
 
 
 class NgramLogisticRegression(_NgramModel[str]):
@@ -138,15 +159,6 @@ class NgramOneVsRest(_NgramModel[Sequence[str]]):
 
     def _probabilities(self, logits: Tensor) -> Tensor:
         return logits.sigmoid()
-
-
-def _logits(weights: Tensor, bias: Tensor, numbers: Tensor, starts: Tensor) -> Tensor:
-    """(N, K). A text without a known n-gram has the bias alone."""
-    if not len(weights):
-        return bias.expand(len(starts), -1)
-    sums = F.embedding_bag(numbers, weights, starts, mode="sum")
-    sizes = torch.diff(starts, append=torch.tensor([len(numbers)])).clamp(min=1)
-    return sums / sizes.to(sums).sqrt()[:, None] + bias
 
 
 def _ngrams(text: Sequence[str]) -> list[str]:

@@ -54,10 +54,11 @@ def test_the_fit_is_where_the_objectives_gradient_is_zero():
     model = NgramLogisticRegression(["x", "y", "z"]).fit(texts, gold)
     assert list(model._features) == ["b", "a", "a b"]  # seen in 4, 3 and 2 texts; "b b" only in one
     rows = torch.tensor([[1, 1, 1], [0, 1, 0], [1, 0, 0], [1, 1, 1], [1, 0, 0]], dtype=torch.float64)
-    x = rows / rows.sum(1, keepdim=True).sqrt()
+    x = rows * (1 + torch.log(torch.tensor([6 / 5, 6 / 4, 6 / 3], dtype=torch.float64)))  # 1 + log((1 + N) / (1 + n))
+    x = x / x.square().sum(1, keepdim=True).sqrt()
     W, b = model._weights.clone().requires_grad_(), model._bias.clone().requires_grad_()
     targets = torch.tensor([0, 1, 2, 1, 2])
-    (F.cross_entropy(x @ W + b, targets, reduction="sum") + 0.5 * W.square().sum()).backward()
+    (F.cross_entropy(x @ W + b, targets, reduction="sum") + 0.1 * W.square().sum()).backward()
     assert W.grad.abs().max() < 1e-4
     assert b.grad.abs().max() < 1e-4
     assert model.predict(texts) == pytest.approx((x @ W + b).softmax(1).detach().numpy())
