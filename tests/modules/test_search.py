@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import random
+from collections import Counter
 from typing import NamedTuple
 
 import pytest
@@ -73,22 +75,36 @@ def final_score(generator, sentence, tokens, options, positions=S):
     return log_prob, log_prob / divisor[options.length_penalty] + options.coverage_penalty * penalty
 
 
-def may_follow(words, token, options, prefix=(), banned=()):
+def occurs(phrase, words):
+    return any(words[i : i + len(phrase)] == phrase for i in range(len(words)))
+
+
+def count_met(words, required):
+    """Tokens of the phrases that occur, and of the one of the others of which most stands at the end."""
+    met = [phrase for phrase in required if occurs(phrase, words)]
+    begun = [n for phrase in required if phrase not in met for n in range(len(phrase)) if words[-n:] == phrase[:n]]
+    return sum(map(len, met)) + max(begun, default=0)
+
+
+def may_follow(words, token, options, prefix=(), banned=(), required=()):
     """By the words of the rules: may `token` come after `words`?"""
     if len(words) < len(prefix):
         return token == prefix[len(words)]
     new = (*words, token)
+    if token == EOS and count_met(words, required) < sum(map(len, required)):
+        return False
     if token == EOS and len(new) < options.min_length:
         return False
     n = options.no_repeat
-    if n is not None and token != EOS and len(new) >= n:
+    brings_on = count_met(new, required) > count_met(words, required)
+    if n is not None and token != EOS and len(new) >= n and not brings_on:
         grams = [new[i : i + n] for i in range(len(new) - n + 1)]
         if grams[-1] in grams[:-1]:
             return False
     return not any(new[-len(b) :] == tuple(b) for b in banned)
 
 
-def outcomes(options, prefix=(), banned=()):
+def outcomes(options, prefix=(), banned=(), required=()):
     """Every sequence that the rules allow, with its end mark."""
     for length in range(1, options.max_length + 1):
         for words in itertools.product([v for v in range(V) if v != EOS], repeat=length - 1):
@@ -96,19 +112,33 @@ def outcomes(options, prefix=(), banned=()):
                 tokens = (*words, last)
                 if last != EOS and length < options.max_length:
                     continue
-                if all(may_follow(tokens[:t], tokens[t], options, prefix, banned) for t in range(length)):
+                if not all(occurs(phrase, tokens) for phrase in required):
+                    continue
+                if all(may_follow(tokens[:t], tokens[t], options, prefix, banned, required) for t in range(length)):
                     yield tokens
 
 
-def enumerated(generator, sentence, options, prefix=(), banned=(), positions=S):
+def enumerated(generator, sentence, options, prefix=(), banned=(), required=(), positions=S):
     scored = [
         (*final_score(generator, sentence, tokens, options, positions), tokens)
-        for tokens in outcomes(options, prefix, banned)
+        for tokens in outcomes(options, prefix, banned, required)
     ]
     return sorted(scored, key=lambda entry: -entry[1])[: options.n_best]
 
 
-def slow_beam(generator, sentence, options, prefix=(), banned=()):
+def by_banks(extensions, required, k):
+    """Extensions, the most probable first, in the order in which a beam of k wants them."""
+    banks, before, levels = 1 + sum(map(len, required)), Counter(), []
+    counts = [count_met(tokens, required) for _, _, tokens in extensions]
+    for (*_, tokens), count in zip(extensions, counts, strict=True):
+        share = 1 if banks > k else k // banks + (count >= banks - k % banks)
+        first = banks > k and count == max(counts) and not before[count]
+        levels.append(before[count] // share - first)
+        before[count] += tokens[-1] != EOS
+    return [extension for _, _, extension in sorted(zip(levels, itertools.count(), extensions, strict=False))]
+
+
+def slow_beam(generator, sentence, options, prefix=(), banned=(), required=()):
     """Beam search of one sentence with lists."""
     G, width = options.groups, options.beam // options.groups
     beams = [[(0.0, ())] for _ in range(G)]
@@ -120,12 +150,14 @@ def slow_beam(generator, sentence, options, prefix=(), banned=()):
             for log_prob, words in beams[g]:
                 log_probs, _ = generator.at(sentence, words)
                 for token in range(V):
-                    if may_follow(words, token, options, prefix, banned):
+                    if may_follow(words, token, options, prefix, banned, required):
                         total = log_prob + log_probs[token]
                         extensions.append((total - options.diversity * taken[token], total, (*words, token)))
             extensions.sort(reverse=True)
+            extensions = by_banks(extensions, required, width) if required else extensions
             for _, _, tokens in extensions[:width]:
-                if tokens[-1] == EOS or t == options.max_length:
+                complete = all(occurs(phrase, tokens) for phrase in required)
+                if complete and (tokens[-1] == EOS or t == options.max_length):
                     pools[g].append((*final_score(generator, sentence, tokens, options), tokens))
             beams[g] = [(total, tokens) for _, total, tokens in extensions if tokens[-1] != EOS][:width]
             for _, tokens in beams[g]:
@@ -418,3 +450,159 @@ def test_a_state_with_the_wrong_rows_or_leaves_is_told():
         search(History(), state, memory, first, SearchOptions(), eos=EOS)
     with pytest.raises(ShapeError, match="a state holds float"):
         search(History(), {"code": 1.0}, None, first, SearchOptions(), eos=EOS)
+
+
+REQUIRED = [
+    [(3, 1)],
+    [(0,), (3,)],
+    [(1, 3), (3, 0)],  # 1 3 0 has both
+    [(1, 1, 0), (1, 0)],  # one within the other; after 1 1 another 1 leaves 1 1
+    [(3, 3, 3)],
+    [(0,), (0,)],
+]
+RULES_WITH_PHRASES = [
+    ({}, {}),
+    ({"min_length": 4, "length_penalty": "average"}, {}),
+    ({"no_repeat": 1}, {}),
+    ({"no_repeat": 2, "length_penalty": "gnmt", "coverage_penalty": 0.4}, {}),
+    ({}, {"banned": [(1, 1), (0, EOS)]}),
+    ({}, {"prefix": (3, 3)}),
+    ({"no_repeat": 1}, {"prefix": (3, 1)}),
+]
+
+
+@pytest.mark.parametrize("required", REQUIRED)
+@pytest.mark.parametrize(("fields", "rules"), RULES_WITH_PHRASES)
+def test_a_wide_beam_with_phrases_finds_what_enumeration_finds(required, fields, rules):
+    generator, sentences = History(), [0, 5, 3, 2]
+    each = [required, [], required[:1], [(1,)]]
+    options = SearchOptions(beam=400, n_best=7, max_length=5, **fields)
+    prefix, banned = rules.get("prefix", ()), rules.get("banned", ())
+    mask = torch.ones(4, S, dtype=torch.bool)
+    found = run(generator, sentences, options, prefixes=[prefix] * 4, banned=banned, source_mask=mask, required=each)
+    for sentence, own, hypotheses in zip(sentences, each, found, strict=True):
+        assert_same(hypotheses, enumerated(generator, sentence, options, prefix, banned, own), 5)
+
+
+@pytest.mark.parametrize("required", REQUIRED)
+@pytest.mark.parametrize("beam", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize("fields", [{}, {"no_repeat": 2, "length_penalty": "gnmt"}, {"length_penalty": "average"}])
+def test_a_narrow_beam_with_phrases_is_the_slow_one(required, beam, fields):
+    generator = History(seed=1, sharpness=1.0)
+    options = SearchOptions(max_length=7, beam=beam, n_best=min(beam, 3), **fields)
+    for sentence, hypotheses in enumerate(run(generator, range(8), options, required=[required] * 8)):
+        assert_same(hypotheses, slow_beam(generator, sentence, options, required=required), 7)
+
+
+@pytest.mark.parametrize("beam", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("fields", [{}, {"no_repeat": 1}, {"no_repeat": 2}, {"length_penalty": "average"}])
+def test_any_beam_finds_hypotheses_with_all_phrases_that_fit(beam, fields):
+    draw, generator = random.Random(beam), History(sharpness=6.0)
+    options = SearchOptions(beam=beam, n_best=min(beam, 3), max_length=9, **fields)
+    words = [token for token in range(4) if token != EOS]
+    for _ in range(20):
+        required = [[tuple(draw.choices(words, k=draw.randint(1, 4))) for _ in range(2)] for _ in range(8)]
+        prefixes = [tuple(draw.choices(words, k=draw.randint(0, 1))) for _ in range(8)]
+        for own, hypotheses in zip(
+            required, run(generator, range(8), options, required=required, prefixes=prefixes), strict=True
+        ):
+            assert hypotheses
+            assert all(occurs(phrase, h.tokens) for phrase in own for h in hypotheses)
+
+
+def test_phrases_that_do_not_fit_find_nothing_and_those_that_overlap_may():
+    options = SearchOptions(beam=400, max_length=3)
+    too_long, overlapping = [(0, 1, 3, 0)], [(0, 1), (1, 3)]
+    nothing, (found,) = run(History(), [0, 1], options, required=[too_long, overlapping])
+    assert nothing == []
+    assert (found.tokens, found.ended) == ((0, 1, 3), False)
+
+
+@pytest.mark.parametrize("beam", [2, 4, 7])
+def test_a_sentence_without_phrases_is_searched_as_if_no_other_had_any(beam):
+    options = SearchOptions(beam=beam, n_best=2, max_length=8, length_penalty="gnmt", no_repeat=3)
+    alone = run(History(seed=4), range(8), options)
+    mixed = run(History(seed=4), range(8), options, required=[[(3, 1, 0)] if i % 2 else [] for i in range(8)])
+    assert mixed[::2] == alone[::2]
+    assert mixed[1::2] != alone[1::2]
+
+
+@pytest.mark.parametrize("beam", [1, 3, 5, 12])
+def test_a_batch_finds_for_each_sentence_with_phrases_what_it_finds_alone(beam):
+    generator = History(seed=4)
+    required = [[(3, 1)], [], [(0, 1, 0), (3,)], [(1,)], [(3, 3), (0, 0)], [(1, 1, 1, 1)], [(0,), (1,), (3,)], []]
+    prefixes = [(), (1,), (3, 3, 0), (), (0, 0), (1, 3), (), (3,)]
+    excluded = [[], [(1, 1)], [(3, 1)], [(0,), (3, 3)], [], [], [(1, 1)], [(0,)]]
+    mask = torch.arange(S) < torch.tensor([3, 1, 2, 3, 3, 2, 1, 1])[:, None]
+    fields = {"coverage_penalty": 0.3, "no_repeat": 3, "length_penalty": "average", "n_best": min(beam, 2)}
+    options = SearchOptions(beam=beam, max_length=9, **fields)
+
+    def found(rows):
+        lists = {"required": required, "prefixes": prefixes, "excluded": excluded}
+        chosen = {name: [values[i] for i in rows] for name, values in lists.items()}
+        return run(generator, rows, options, source_mask=mask[list(rows)], limits=[9 - i % 2 for i in rows], **chosen)
+
+    together = found(range(8))
+    assert len({hypotheses[0].length for hypotheses in together}) > 2, "sentences should end at different steps"
+    assert [found([i])[0] for i in range(8)] == together
+
+
+@pytest.mark.parametrize("fields", [{}, {"length_penalty": "average"}, {"coverage_penalty": 0.5}])
+def test_early_exit_with_phrases_changes_nothing_but_the_number_of_steps(fields):
+    steps, results = [], []
+    for early_exit in (True, False):
+        generator = History(seed=6)
+        options = SearchOptions(beam=6, n_best=2, max_length=14, early_exit=early_exit, **fields)
+        required, mask = [[(3, 1)], [(0,), (1,)]] * 4, torch.ones(8, S, dtype=torch.bool)
+        results.append(run(generator, range(8), options, required=required, source_mask=mask))
+        steps.append(sum(generator.rows))
+    assert results[0] == results[1]
+    assert steps[0] < steps[1]
+
+
+def test_banks_find_better_hypotheses_than_phrases_that_are_written_first():
+    """What a beam of 8 finds is seldom worse than the best hypothesis that begins with the phrase."""
+    generator, phrase = History(seed=9), (3, 1)
+    options = SearchOptions(beam=8, max_length=7)
+    searched = run(generator, range(8), options, required=[[phrase]] * 8)
+    first = run(generator, range(8), SearchOptions(beam=400, max_length=7), prefixes=[phrase] * 8)
+    better = [a.score > b.score for (a,), (b,) in zip(searched, first, strict=True)]
+    assert sum(better) >= 6
+
+
+@pytest.mark.parametrize("excluded", [[(1,)], [(3, 1), (0, 0, 0)], [(3,), (3, 1)], [(0, 1), (1, 0)]])
+@pytest.mark.parametrize("prefix", [(), (3, 1)])
+def test_excluded_phrases_are_banned_for_their_sentence_only(excluded, prefix):
+    generator, options = History(seed=2), SearchOptions(beam=400, n_best=5, max_length=5)
+    found = run(generator, [1, 4], options, excluded=[excluded, []], prefixes=[prefix, ()])
+    assert_same(found[0], enumerated(generator, 1, options, prefix, excluded), 5)
+    assert_same(found[1], enumerated(generator, 4, options), 5)
+
+
+@pytest.mark.parametrize(
+    "method", [{"method": "greedy"}, {"method": "sampling", "n_best": 4}, {"beam": 4, "groups": 2}]
+)
+def test_excluded_phrases_are_not_written_by_any_method(method):
+    seeds = list(range(8)) if method.get("method") == "sampling" else None
+    options = SearchOptions(max_length=10, **method)
+    free = run(History(), range(8), options, seeds=seeds)
+    excluded = [[(*found[0].tokens, EOS)[:2]] for found in free]
+    bound = run(History(), range(8), options, seeds=seeds, excluded=excluded)
+    assert all(bound)
+    assert not any(occurs(own[0], h.tokens) for own, found in zip(excluded, bound, strict=True) for h in found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments", "message"),
+    [
+        ({}, {"required": [[(1,)]]}, "required: 1 lists for 2 sentences"),
+        ({}, {"required": [[], [()]]}, "required: sentence 1 has an empty phrase"),
+        ({}, {"required": [[(1, EOS)], []]}, "required: a phrase of sentence 0 contains the end mark"),
+        ({}, {"excluded": [[()], []]}, "excluded: sentence 0 has an empty phrase"),
+        ({"method": "greedy"}, {"required": [[(1,)], []]}, "need method beam.* is greedy"),
+        ({"beam": 4, "groups": 2}, {"required": [[(1,)], []]}, "is beam with 2 groups"),
+    ],
+)
+def test_phrases_that_do_not_fit_are_told(fields, arguments, message):
+    with pytest.raises(UseError, match=message):
+        run(History(), [0, 1], SearchOptions(max_length=4, **fields), **arguments)

@@ -1,4 +1,4 @@
-"""Beam search, plain and diverse."""
+"""Beam search: plain, diverse, and with phrases that must occur."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from seqapps.errors import ShapeError, UseError
-from seqapps.modules.search.constraints import Rules, constrained
+from seqapps.modules.search.banks import ranked_by_bank
+from seqapps.modules.search.constraints import Demands, Rules, constrained
 from seqapps.modules.search.generator import Generator, Hypothesis
 from seqapps.modules.search.options import SearchOptions
+from seqapps.modules.search.phrases import Ahead
 from seqapps.modules.search.seen import Seen
 from seqapps.modules.search.trees import Tree, check_rows, select
 
@@ -36,7 +38,9 @@ class _Beam(NamedTuple):
     log_prob: Tensor  # (B, k)
     covered: Tensor  # (B, k, S) attention summed over steps; S = 0 without coverage penalty
     source_mask: Tensor  # (B, S)
-    prefix: Tensor  # (B, P)
+    demands: Demands
+    symbols: Tensor  # (B, U) what required phrases are made of; U = 0 where nothing is required
+    met: Tensor  # (B, k, C) which required phrases occurred before the last token
     limit: Tensor  # (B,) steps after which it is cut
     last_divisor: Tensor  # (B,) what a log-probability is divided by then
     pool: _Pool
@@ -53,6 +57,7 @@ class _Chosen(NamedTuple):
     log_prob: Tensor
     row: Tensor  # number of the parent among the sentence's k
     token: Tensor
+    complete: Tensor  # bool: do all required phrases occur?
 
 
 def beam_search(
@@ -63,7 +68,7 @@ def beam_search(
     options: SearchOptions,
     *,
     rules: Rules,
-    prefix: Tensor,
+    demands: Demands,
     limit: Tensor,
     source_mask: Tensor | None,
     seen: Seen,
@@ -72,13 +77,14 @@ def beam_search(
 
     At each step all extensions of a group's open hypotheses are ranked by log-probability (less the diversity term).
     Those among the best k / G that end are finished; the best k / G that do not end stay open. At a sentence's limit
-    the best k / G are finished, ended or not. Penalties act on finished hypotheses only.
+    the best k / G are finished, ended or not. Penalties act on finished hypotheses only. Where phrases are required,
+    hypotheses are ranked by `ranked_by_bank`, and finished only with all phrases.
 
     Deviations: the coverage of a source position is taken as at least 1.2e-38, so that no score is minus infinity; the
     diversity term (Hamming, between this step's tokens) ranks and is not accumulated, and the end mark is free of it.
     """
     B, k = len(first), options.beam
-    beam = _started(first, options, prefix, limit, _coverage_mask(source_mask, first, options))
+    beam = _started(first, options, demands, limit, _coverage_mask(source_mask, first, options))
     state = select(state, beam.sentence.repeat_interleave(k))
     last = first.repeat_interleave(k)
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
@@ -91,8 +97,16 @@ def beam_search(
         log_probs = log_probs.view(len(beam.sentence), k, -1)  # single precision at least from the sum below on
         if beam.covered.shape[-1]:
             beam = beam._replace(covered=beam.covered + _fitting(attention, beam.covered))
-        allowed = constrained(log_probs, beam.tokens, beam.prefix, rules)
-        chosen = _chosen(beam.log_prob[..., None] + allowed, options, rules.eos)
+        ahead = None
+        if beam.symbols.shape[-1]:
+            ahead = Ahead.of(beam.demands.required, beam.symbols, beam.met, beam.tokens)
+            beam = beam._replace(met=ahead.met)
+        allowed = constrained(log_probs, beam.tokens, beam.demands, rules, ahead)
+        candidates = beam.log_prob[..., None] + allowed
+        if ahead is None:
+            chosen = _chosen(candidates, options, rules.eos)
+        else:
+            chosen = _chosen_with_phrases(candidates, ahead, rules.eos)
         beam, parents = _advanced(beam, chosen, options, rules.eos, t)
         done = _done(beam, options, t)
         keep = torch.arange(len(done), device=done.device)
@@ -126,7 +140,7 @@ def _fitting(attention: Tensor | None, covered: Tensor) -> Tensor:
     return attention.view(covered.shape)
 
 
-def _started(first: Tensor, options: SearchOptions, prefix: Tensor, limit: Tensor, source_mask: Tensor) -> _Beam:
+def _started(first: Tensor, options: SearchOptions, demands: Demands, limit: Tensor, source_mask: Tensor) -> _Beam:
     """One empty hypothesis in each group."""
     B, k, G = len(first), options.beam, options.groups
     device = first.device
@@ -146,7 +160,9 @@ def _started(first: Tensor, options: SearchOptions, prefix: Tensor, limit: Tenso
         log_prob=log_prob.view(B, k),
         covered=torch.zeros(B, k, source_mask.shape[-1], device=device),
         source_mask=source_mask,
-        prefix=prefix,
+        demands=demands,
+        symbols=demands.required.distinct(),
+        met=(demands.required.sizes == 0)[:, None].expand(-1, k, -1),
         limit=limit,
         last_divisor=torch.tensor([length_divisor(n, options) for n in limit.tolist()], device=device),
         pool=pool,
@@ -168,12 +184,18 @@ def _chosen(candidates: Tensor, options: SearchOptions, eos: int) -> _Chosen:
         ranked = own - options.diversity * taken[:, None] if g and options.diversity else own
         best = ranked.flatten(1).topk(2 * width).indices
         log_prob, row, token = own.flatten(1).gather(1, best), best // V, best % V
-        groups.append(_Chosen(log_prob, row + g * width, token))
+        groups.append(_Chosen(log_prob, row + g * width, token, torch.ones_like(token, dtype=torch.bool)))
         if options.diversity:
             stays = _first_open(token == eos, width)
             alive = (log_prob.gather(1, stays) > -math.inf).to(taken.dtype)
             taken = taken.scatter_add(1, token.gather(1, stays), alive)
     return _Chosen(*(torch.stack(part, 1) for part in zip(*groups, strict=True)))
+
+
+def _chosen_with_phrases(candidates: Tensor, ahead: Ahead, eos: int) -> _Chosen:
+    """The same for one group, where phrases are required."""
+    log_prob, row, token, met = ranked_by_bank(candidates, ahead, eos)
+    return _Chosen(*(part[:, None] for part in (log_prob, row, token, met == ahead.total[:, None])))
 
 
 def _first_open(ends: Tensor, width: int) -> Tensor:
@@ -188,7 +210,7 @@ def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t:
     step = chosen.row + beam.log_prob.shape[1] * torch.arange(B, device=chosen.row.device)[:, None, None]
     trace = torch.cat((trace, torch.stack((chosen.token, step), -1)[..., None, :]), -2)
     ends = chosen.token == eos
-    finished = ends | (beam.limit == t)[:, None, None]
+    finished = (ends | (beam.limit == t)[:, None, None]) & chosen.complete
     finished = finished & (torch.arange(n, device=ends.device) < n // 2)  # n = 2 k / G: those among the best k / G
     score = chosen.log_prob / length_divisor(t, options)
     if beam.covered.shape[-1]:
@@ -207,6 +229,7 @@ def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t:
     return beam._replace(
         trace=_rows(trace, stays, 2).flatten(1, 2),
         log_prob=chosen.log_prob.gather(-1, stays).flatten(1),
+        met=beam.met.gather(1, parents[..., None].expand(-1, -1, beam.met.shape[-1])),
         covered=beam.covered.gather(1, parents[..., None].expand(-1, -1, beam.covered.shape[-1])),
         pool=_merged(beam.pool, new),
     ), parents

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from seqapps.errors import UseError
 from seqapps.modules.search.beam import beam_search
-from seqapps.modules.search.constraints import Rules, prefix_table
+from seqapps.modules.search.constraints import Demands, Rules, prefix_table
 from seqapps.modules.search.generator import Generator, Hypothesis
 from seqapps.modules.search.options import SearchOptions
+from seqapps.modules.search.phrases import phrase_table
 from seqapps.modules.search.sampling import walk
 from seqapps.modules.search.seen import Seen
 from seqapps.modules.search.trees import Tree, check_rows
@@ -30,6 +31,8 @@ def search(
     eos: int,
     prefixes: Sequence[Sequence[int]] | None = None,
     banned: Sequence[Sequence[int]] = (),
+    required: Sequence[Sequence[Sequence[int]]] | None = None,
+    excluded: Sequence[Sequence[Sequence[int]]] | None = None,
     source_mask: Tensor | None = None,
     seeds: Sequence[int] | None = None,
     limits: Sequence[int] | None = None,
@@ -48,6 +51,10 @@ def search(
         first: (B,) int64, what the first step reads: usually <bos>.
         prefixes: for each sentence the tokens it begins with; they count in length and log-probability.
         banned: token sequences that may not occur; the last token of one may be `eos`.
+        required: for each sentence phrases that must occur, prefix included; they may overlap, and occur in any order.
+            For plain beams. Nothing is found without them, and with them, if they fit into the limit one after the
+            other, something is found by any beam, unless `banned` or `excluded` forbid one.
+        excluded: for each sentence phrases that may not occur.
         source_mask: (B, S), True = real, for the coverage penalty.
         seeds: for each sentence the seed of its samples.
         attention: whether hypotheses tell what was attended to; the generator's steps must then give it.
@@ -65,17 +72,24 @@ def search(
         raise UseError(f"search: seeds are for sampling, one a sentence, and method is {options.method}")
     if seeds is not None and len(seeds) != len(first):
         raise UseError(f"search: {len(seeds)} seeds for {len(first)} sentences; give one each")
+    if required is not None and any(required) and (options.method != "beam" or options.groups > 1):
+        method = options.method if options.method != "beam" else f"beam with {options.groups} groups"
+        raise UseError(f"search: required phrases need method beam without groups, and method is {method}")
     check_rows(state, len(first), "state")
     check_rows(memory, len(first), "memory")
     rules = Rules(eos, options.min_length, options.no_repeat, tuple(map(tuple, banned)))
     limit = _limits(limits, first, options.max_length)
-    prefix = prefix_table(prefixes, first, eos, limit.tolist())
+    demands = Demands(
+        prefix_table(prefixes, first, eos, limit.tolist()),
+        phrase_table(excluded, first, "excluded"),
+        phrase_table(required, first, "required", eos),
+    )
     if not len(first):
         return []
     arguments, seen = (generator, state, memory, first, options), Seen(attention)
     if options.method == "beam":
-        return beam_search(*arguments, rules=rules, prefix=prefix, limit=limit, source_mask=source_mask, seen=seen)
-    return walk(*arguments, rules=rules, prefix=prefix, limit=limit, seeds=seeds, seen=seen)
+        return beam_search(*arguments, rules=rules, demands=demands, limit=limit, source_mask=source_mask, seen=seen)
+    return walk(*arguments, rules=rules, demands=demands, limit=limit, seeds=seeds, seen=seen)
 
 
 def _limits(limits: Sequence[int] | None, first: Tensor, max_length: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqapps.modules.search.constraints import Rules, constrained
+from seqapps.modules.search.constraints import Demands, Rules, constrained
 from seqapps.modules.search.generator import Generator, Hypothesis
 from seqapps.modules.search.options import SearchOptions
 from seqapps.modules.search.seen import Seen
@@ -25,7 +25,7 @@ class _Paths(NamedTuple):
     trace: Tensor  # (B, k, t, 2): the tokens, and which row of its step each of them was chosen in
     log_prob: Tensor  # (B, k)
     length: Tensor  # (B, k) steps, the end mark included; 0 while a path is open
-    prefix: Tensor  # (B, P)
+    demands: Demands
     limit: Tensor  # (B,) steps after which it is cut
     uniforms: Tensor  # (B, k, max_length), or (B, k, 0) where the best token is taken
 
@@ -43,7 +43,7 @@ def walk(
     options: SearchOptions,
     *,
     rules: Rules,
-    prefix: Tensor,
+    demands: Demands,
     limit: Tensor,
     seeds: Sequence[int] | None,
     seen: Seen,
@@ -61,7 +61,7 @@ def walk(
         trace=first.new_zeros(B, k, 0, 2),
         log_prob=torch.zeros(B, k, device=device),
         length=first.new_zeros(B, k),
-        prefix=prefix,
+        demands=demands,
         limit=limit,
         uniforms=uniforms if device.type == "mps" else uniforms.to(device),
     )
@@ -73,7 +73,7 @@ def walk(
         check_rows((log_probs, state), len(last), "a step's result")
         seen.add(attention)
         log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).view(len(paths.sentence), k, -1)
-        allowed = constrained(log_probs, paths.tokens, paths.prefix, rules)
+        allowed = constrained(log_probs, paths.tokens, paths.demands, rules)
         chosen = allowed.argmax(-1) if seeds is None else _drawn(allowed, paths.uniforms[..., t], options)
         paths = _extended(paths, chosen, allowed, rules.eos)
         done = (paths.length > 0).all(-1) | (paths.limit == t + 1)
