@@ -19,6 +19,7 @@ class Field(NamedTuple):
     `values` (B, T) int64, padded with 0; `lengths` (B,) int64, always on the CPU. A character field has `forms` too:
     each distinct token of the batch once, values (U, C), lengths (U,); its own values say which of the U a position is.
     A text that a model writes has `following` (B, T): the symbol after each position, `<eos>` after the last token.
+    A source in numbers of the target's vocabulary has `unknown`: the tokens that are numbered beyond it, of each row.
     Vectors are `values` (B, R, D) float32, `lengths` of them in each row; images (B, 3, S, S) uint8, each of length 1.
     """
 
@@ -26,12 +27,13 @@ class Field(NamedTuple):
     lengths: Tensor
     forms: Field | None = None
     following: Tensor | None = None
+    unknown: tuple[tuple[str, ...], ...] | None = None
 
     def to(self, device: torch.device) -> Field:
         """Values on `device`; lengths stay where they are."""
         forms = None if self.forms is None else self.forms.to(device)
         following = None if self.following is None else self.following.to(device, non_blocking=True)
-        return Field(self.values.to(device, non_blocking=True), self.lengths, forms, following)
+        return Field(self.values.to(device, non_blocking=True), self.lengths, forms, following, self.unknown)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Batch:
     """What a model sees at once.
 
     Attributes:
-        fields: key of a `Request` -> Field.
+        fields: key of a `Request` -> Field; `source_of` it as well, where its tokens may be pointed at.
         examples: (B,) row numbers in the split.
         continues: rows go on where those of the batch before ended (a stream language model carries its state).
         lr_scale: factor of the learning rate, that of a window which is shorter than others.

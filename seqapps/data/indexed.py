@@ -11,7 +11,8 @@ import torch
 from seqapps.data.arrays import ArrayColumn
 from seqapps.data.batch import Batch, Field, Rows
 from seqapps.data.dataset import check_aligned, column_of_lists, column_of_values
-from seqapps.data.requests import Request, written_columns
+from seqapps.data.pointers import Pointers
+from seqapps.data.requests import Request, source_of, written_columns
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.several import REFERENCE_TOKENS, REFERENCES, Column, TextsColumn
 from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
@@ -73,8 +74,12 @@ class IndexedSplit:
         self._rows: dict[str, Rows] = {}
         self._characters: dict[str, Rows] = {}
         self._arrays: dict[str, ArrayColumn] = {}
+        self._pointers: dict[str, Pointers] = {}
+        self._pointed: dict[str, Rows] = {}  # what follows, where it may be numbered beyond the vocabulary
         for key, request in resources.requests.items():
             column = columns.get(request.column)
+            if request.pointed:
+                self._point(key, request, column)
             if column is None:
                 if not request.is_target:
                     raise DataError(f"split {name!r}: no column {request.column!r}")
@@ -123,6 +128,15 @@ class IndexedSplit:
             first = BOS if request.frame == "sentence" else EOS  # a stream has no other mark
             rows = rows.framed(vocabulary[first], vocabulary[EOS])
         self._rows[key] = rows
+
+    def _point(self, key: str, request: Request, target: Column | None) -> None:
+        """Number the text that is read, and, where it is known, what is to be written, by the latter's vocabulary."""
+        vocabulary, source = self.resources.vocabularies[key], self.columns[self.token_column]
+        assert isinstance(source, FormColumn), self.token_column
+        self._pointers[key] = pointers = Pointers(source, vocabulary, lowercase=request.lowercase)
+        if target is not None:
+            assert isinstance(target, FormColumn), request.column
+            self._pointed[key] = pointers.targets(target).framed(vocabulary[BOS], vocabulary[EOS])
 
     def _check_declared(self, request: Request, column: FormColumn, table: np.ndarray) -> None:
         """DataError naming the first row with a label that is not declared, by `table` the number of every form."""
@@ -180,6 +194,13 @@ class IndexedSplit:
                 fields[key] = _written_field(values, lengths)
             else:
                 fields[key] = Field(values, lengths)
+        for key, pointers in self._pointers.items():
+            values, lengths = map(torch.from_numpy, pointers.rows.padded(examples))
+            unknown = tuple(pointers.unknown(int(row)) for row in examples)
+            fields[source_of(key)] = Field(values, lengths, unknown=unknown)
+            if key in fields:
+                following = torch.from_numpy(self._pointed[key].padded(examples)[0])[:, 1:].contiguous()
+                fields[key] = fields[key]._replace(following=following)
         return Batch(fields, examples)
 
     def numbers(self, key: str) -> Rows:

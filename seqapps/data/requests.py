@@ -18,6 +18,7 @@ __all__ = [
     "merge_requests",
     "several_columns",
     "single_columns",
+    "source_of",
     "text_columns",
     "written_columns",
 ]
@@ -47,6 +48,8 @@ class Request(NamedTuple):
         several: a row is a list of texts to be written, any of which would do, and not one text in tokens; see
             `seqapps.data.several`.
         size: pixels of the side to which images are brought.
+        pointed: tokens of the text that is read may be written though the vocabulary lacks them; a batch then has that
+            text in numbers of this vocabulary, too, see `source_of` and `seqapps.data.pointers`.
         sets: the feature sets, as in a list of a recipe: "length, {type: lexicon, path: words.tsv}".
         declared: of labels of whole examples, all that there may be, in their order; () = those that training has.
     """
@@ -66,6 +69,7 @@ class Request(NamedTuple):
     size: int | None = None
     declared: tuple[str, ...] = ()
     sets: str = ""
+    pointed: bool = False
 
     @property
     def is_array(self) -> bool:
@@ -112,6 +116,11 @@ def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
 def framed(requests: Iterable[Request], frame: Frame) -> list[Request]:
     """The requests of a model that writes what it reads: all that it reads gets its frame."""
     return [r if r.is_target or r.is_array else r._replace(frame=frame) for r in requests]
+
+
+def source_of(key: str) -> str:
+    """Under what a batch holds the text that is read, in numbers of the vocabulary of a text to be written."""
+    return f"source of {key}"
 
 
 def columns_of(requests: Mapping[str, Request]) -> list[str]:

@@ -14,7 +14,7 @@ from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request, array_requests
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import Vocabulary
-from seqapps.heads.generation import GeneratingHead, Written, check_generation
+from seqapps.heads.generation import GeneratingHead, Written, check_generation, points, target_request
 from seqapps.modules.search import SearchOptions
 from seqapps.recipe.spec import Spec
 
@@ -84,13 +84,15 @@ class Captioning(GeneratingHead):
     @classmethod
     def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
         """The captions as numbers."""
-        wanted = {name: fields[name] for name in ("lowercase", "min_frequency", "max_size")}
-        return [Request(fields["column"], fields["column"], "target", frame="sentence", several=True, **wanted)]
+        return [target_request(fields, lowercase=fields["lowercase"], several=True)]
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Frequencies and sizes are at least 1, label_smoothing lies in [0, 1)."""
-        return check_generation(fields)
+        faults = check_generation(fields)
+        if points(fields):
+            faults.append(("decoder", "its pointer takes words from a text that is read; an image has none, remove it"))
+        return faults
 
     @property
     def headline(self) -> str:

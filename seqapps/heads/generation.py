@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seqapps.cells import Lengths
-from seqapps.data.batch import Batch, Field
+from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
+from seqapps.data.requests import Request, source_of
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from seqapps.errors import UseError
@@ -25,10 +25,9 @@ from seqapps.modules.encoded import Encoded
 from seqapps.modules.search import Hypothesis, SearchOptions, search
 from seqapps.recipe.spec import Spec
 
-__all__ = ["GeneratingHead", "Written", "check_generation"]
+__all__ = ["GeneratingHead", "Written", "check_generation", "points", "read_columns", "target_request"]
 
 _EXTRA = 10  # tokens that may be written beside `max_length_ratio` times those read
-_ROWS = 2048  # positions whose scores over the vocabulary are held at a time
 
 
 class Written(NamedTuple):
@@ -101,7 +100,7 @@ class GeneratingHead(Head):
             self.quick = before
 
     def loss(self, encoded: Encoded, batch: Batch) -> Loss:
-        outputs, targets, penalty = self._forced(encoded, batch.fields[self.column])
+        outputs, targets, penalty = self._forced(encoded, batch)
         total, nll = self.decoder.cross_entropy(outputs, targets, self.label_smoothing)
         return Loss(total if penalty is None else total + penalty, nll, len(targets), "token")
 
@@ -109,20 +108,32 @@ class GeneratingHead(Head):
         """The whole loss: positions of the source say nothing of those of the text that is written."""
         return self.loss(encoded, batch).total
 
-    def _forced(self, encoded: Encoded, field: Field) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Outputs (N, F) and targets (N,) at all N real positions, time by time, and the decoder's penalty."""
+    def _forced(self, encoded: Encoded, batch: Batch) -> tuple[Any, Tensor, Tensor | None]:
+        """Outputs and targets (N,) at all N real positions, time by time, and the decoder's penalty."""
+        field = batch.fields[self.column]
         assert field.following is not None, "a text to be written has a frame"
         lengths = Lengths(field.lengths, field.values.size(1), field.values.device)
-        decoded = self.decoder(encoded, field.values, lengths)
-        outputs, targets = decoded.outputs.transpose(0, 1), field.following.t()
-        if lengths.equal:
-            return outputs.flatten(0, 1), targets.flatten(), decoded.penalty
-        return outputs[lengths.mask], targets[lengths.mask], decoded.penalty
+        decoded = self.decoder(encoded, field.values, lengths, *self._source(batch))
+        outputs = decoded.outputs
+        if isinstance(outputs, Tensor):
+            outputs = _real(outputs, lengths)
+        else:
+            outputs = type(outputs)(*(_real(tensor, lengths) for tensor in outputs))
+        return outputs, _real(field.following, lengths), decoded.penalty
+
+    def _source(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What a decoder that points is given beside what was encoded."""
+        return (batch.fields[source_of(self.column)].values,) if self.decoder.points else ()
 
     def predict(self, encoded: Encoded, batch: Batch) -> list[Written]:
         found, known = self._search(encoded, batch), self._known(encoded, batch)
-        sizes = encoded.lengths.values.tolist()
-        return [self._written(*of_one) for of_one in zip(found, sizes, known, strict=True)]
+        sizes, strangers = encoded.lengths.values.tolist(), self._strangers(batch)
+        return [self._written(*of_one) for of_one in zip(found, sizes, strangers, known, strict=True)]
+
+    def _strangers(self, batch: Batch) -> Sequence[tuple[str, ...]]:
+        """For each example the tokens that have numbers beyond the vocabulary."""
+        found = batch.fields[source_of(self.column)].unknown if self.decoder.points else None
+        return [()] * len(batch) if found is None else found
 
     def _search(self, encoded: Encoded, batch: Batch) -> list[list[Hypothesis]]:
         options, ratio = self.search, self.max_length_ratio
@@ -136,7 +147,7 @@ class GeneratingHead(Head):
         limits = None
         if ratio is not None:
             limits = [int(ratio * length) + _EXTRA for length in encoded.lengths.values.tolist()]
-        state, memory = self.decoder.start(encoded)
+        state, memory = self.decoder.start(encoded, *self._source(batch))
         found = search(
             self.decoder,
             state,
@@ -161,22 +172,27 @@ class GeneratingHead(Head):
         field = batch.fields.get(self.column)
         if field is None:
             return [(None, None)] * len(batch)
-        outputs, targets, _ = self._forced(encoded, field)
-        parts = zip(outputs.split(_ROWS), targets.split(_ROWS), strict=True)
-        nlls = [F.cross_entropy(self.decoder.logits(x).float(), y, reduction="none").double() for x, y in parts]
+        outputs, targets, _ = self._forced(encoded, batch)
         lengths = Lengths(field.lengths, field.values.size(1), field.values.device)
         nll = torch.zeros(lengths.mask.shape, dtype=torch.float64, device=targets.device)
-        nll[lengths.mask] = torch.cat(nlls)
+        nll[lengths.mask] = self.decoder.nll(outputs, targets)
         return list(zip(nll.sum(0).tolist(), field.lengths.tolist(), strict=True))
 
-    def _written(self, hypotheses: Sequence[Hypothesis], size: int, known: tuple[float | None, int | None]) -> Written:
+    def _written(
+        self,
+        hypotheses: Sequence[Hypothesis],
+        size: int,
+        strangers: Sequence[str],
+        known: tuple[float | None, int | None],
+    ) -> Written:
         best, *others = hypotheses
         weights = None if best.attention is None else best.attention[:, :size].float().cpu().numpy()
-        further = [(self._symbols(other), other.log_prob) for other in others]
-        return Written(self._symbols(best), best.log_prob, best.ended, further, weights, *known)
+        further = [(self._symbols(other, strangers), other.log_prob) for other in others]
+        return Written(self._symbols(best, strangers), best.log_prob, best.ended, further, weights, *known)
 
-    def _symbols(self, hypothesis: Hypothesis) -> list[str]:
-        return [self.vocabulary.symbols[token] for token in hypothesis.tokens]
+    def _symbols(self, hypothesis: Hypothesis, strangers: Sequence[str]) -> list[str]:
+        symbols, V = self.vocabulary.symbols, len(self.vocabulary)
+        return [symbols[token] if token < V else strangers[token - V] for token in hypothesis.tokens]
 
     def shown(self, found: Written, source: Sequence[str]) -> list[str]:
         """The tokens as a reader gets them."""
@@ -212,6 +228,43 @@ class GeneratingHead(Head):
             "tokens": tokens,
             "log_prob": None if prediction.log_prob is None else round(prediction.log_prob, 4),
         }
+
+
+def _real(values: Tensor, lengths: Lengths) -> Tensor:
+    """(B, T, ...) -> (N, ...), the real positions, time by time."""
+    by_time = values.transpose(0, 1)
+    return by_time.flatten(0, 1) if lengths.equal else by_time[lengths.mask]
+
+
+def target_request(fields: Mapping[str, Any], *, lowercase: bool = False, several: bool = False) -> Request:
+    """The texts to be written as numbers, between marks, as the fields that generating heads have in common say."""
+    return Request(
+        fields["column"],
+        fields["column"],
+        "target",
+        lowercase=lowercase,
+        min_frequency=fields["min_frequency"],
+        max_size=fields["max_size"],
+        frame="sentence",
+        several=several,
+        pointed=points(fields),
+    )
+
+
+def points(fields: Mapping[str, Any]) -> bool:
+    """Does the decoder of a generating head with these fields point at the source?"""
+    return bool(fields["decoder"].fields.get("pointer"))
+
+
+def read_columns(model: Any) -> dict[str, Request]:
+    """Column -> the request that looks its tokens up, the first of them if there are several: what a model reads."""
+    found: dict[str, Request] = {}
+    for spec in model.embedder.walk():
+        for request in spec.target.requests(spec.fields) if hasattr(spec.target, "requests") else ():
+            better = request.level == "token" or request.column not in found
+            if request.has_vocabulary and not request.is_target and better:
+                found[request.column] = request
+    return found
 
 
 def check_generation(fields: Mapping[str, Any]) -> list[tuple[str, str]]:

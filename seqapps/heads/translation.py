@@ -11,7 +11,7 @@ from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import UNK, Vocabulary
-from seqapps.heads.generation import GeneratingHead, Written, check_generation
+from seqapps.heads.generation import GeneratingHead, Written, check_generation, points, read_columns, target_request
 from seqapps.modules.search import SearchOptions
 from seqapps.recipe.spec import Spec
 
@@ -31,6 +31,10 @@ class Translation(GeneratingHead):
     (teacher forcing), with label smoothing, plus what the decoder adds. Reported perplexity contains neither. `<pad>`
     and `<bos>` are never written.
 
+    A decoder with a `pointer` may write tokens of the source that the vocabulary lacks; they are compared with those of
+    the target as strings, each as its column's tokenizer cut it. Perplexity is then that of the very tokens, where
+    others predict `<unk>`. `copied` is the share of written tokens that the vocabulary lacks.
+
     Evaluations during training search greedily, those after it as `search` says.
 
     Fields:
@@ -44,7 +48,8 @@ class Translation(GeneratingHead):
         min_frequency, max_size: rarer tokens, and tokens beyond the most frequent `max_size`, become `<unk>`.
         unknown: what becomes of `<unk>` in a text: write = it stands there; avoid = it is never written; copy = the
             source token with the greatest attention stands in its place (Jean et al. 2015, arXiv 1412.2007), for a
-            decoder with attention.
+            decoder with attention. That is a repair after the search, of which the model knows nothing: a decoder with
+            a `pointer` learns when to take a source token, and gives it a probability.
         bleu_tokenize: how BLEU takes texts apart, as sacreBLEU names it: 13a, intl, zh, char, none, ...
         headline: the score by which models are compared, and the best epoch is chosen.
     """
@@ -88,8 +93,7 @@ class Translation(GeneratingHead):
     @classmethod
     def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
         """The texts to be written as numbers, between marks."""
-        wanted = {name: fields[name] for name in ("min_frequency", "max_size")}
-        return [Request(fields["column"], fields["column"], "target", frame="sentence", **wanted)]
+        return [target_request(fields)]
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -104,14 +108,29 @@ class Translation(GeneratingHead):
             faults.append(("unknown", "'copy' goes by attention, and the decoder has none; use write or avoid"))
         return faults
 
+    @classmethod
+    def check_recipe(cls, fields: Mapping[str, Any], recipe: Any) -> list[tuple[str, str]]:
+        """What is pointed at is a text."""
+        if points(fields) and not read_columns(recipe.model):
+            message = "its pointer takes words from a text that is read; the embedder reads none, remove it"
+            return [("model.head.decoder", message)]
+        return []
+
     @property
     def headline(self) -> str:
         return self._headline
 
     @property
     def scores(self) -> tuple[str, ...]:
-        names = ("bleu", "chrf", "ter", "exact_match", "length_ratio", "character_error_rate", "perplexity")
+        names = ["bleu", "chrf", "ter", "exact_match", "length_ratio", "character_error_rate", "perplexity"]
+        if self._copies:
+            names.insert(5, "copied")
         return (self._headline, *(name for name in names if name != self._headline))
+
+    @property
+    def _copies(self) -> bool:
+        """Can it write tokens that its vocabulary lacks?"""
+        return self.decoder.points or self.replaces
 
     def read(self, split: IndexedSplit, row: int) -> dict[str, Any]:
         return {"source": split.source(row)}
@@ -132,7 +151,8 @@ class Translation(GeneratingHead):
             tokens = self.shown(found, source)
             texts = self.references(split, row)
             forced = (found.log_prob, found.nll, found.count, found.attention)
-            examples.append(WrittenExample(source, self.text(tokens), tokens, *texts, *forced))  # type: ignore[arg-type]
+            copied = sum(token not in self.vocabulary for token in tokens) if self._copies else None
+            examples.append(WrittenExample(source, self.text(tokens), tokens, *texts, *forced, copied))  # type: ignore[arg-type]
         return evaluate_translation(
             examples,
             bootstrap=bootstrap,

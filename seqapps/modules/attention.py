@@ -32,10 +32,11 @@ class Memory(NamedTuple):
 
 class Attended(NamedTuple):
     """What queries found: `context` (B, Q, F), the weighted means of the values; `weights` (B, Q, S), zero on padding,
-    each row summing to 1."""
+    each row summing to 1; `scores` (B, Q, S), what the weights are the softmax of, -inf on padding."""
 
     context: Tensor
     weights: Tensor
+    scores: Tensor
 
 
 class Attention(nn.Module):
@@ -87,8 +88,9 @@ class Attention(nn.Module):
         """Attend with queries (B, Q, D), any number Q for each sequence; covered (B, Q, S) with `coverage`."""
         scores = self._scores(queries, memory.keys, covered)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        weights = scores.masked_fill(~memory.mask[:, None], -math.inf).softmax(-1)
-        return Attended(weights.to(memory.values.dtype) @ memory.values, weights)
+        scores = scores.masked_fill(~memory.mask[:, None], -math.inf)
+        weights = scores.softmax(-1)
+        return Attended(weights.to(memory.values.dtype) @ memory.values, weights, scores)
 
     def _scores(self, queries: Tensor, keys: Tensor, covered: Tensor | None) -> Tensor:
         if self.query is not None:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqapps.cells import Cell, Lengths, State, unroll
 from seqapps.cells.regularizers import Regularizers, check_regularizers
-from seqapps.data.vocabulary import Vocabulary
-from seqapps.modules.attention import Attention, AttentionKind, Memory
+from seqapps.data.vocabulary import UNK, Vocabulary
+from seqapps.errors import ShapeError
+from seqapps.modules.attention import Attended, Attention, AttentionKind, Memory
 from seqapps.modules.bridge import Bridge, BridgeKind
 from seqapps.modules.decoding import Decoded
 from seqapps.modules.dropout import Dropout, check_probabilities
 from seqapps.modules.encoded import Encoded
 from seqapps.modules.output import CrossEntropy, linear_cross_entropy
+from seqapps.modules.pointer import Pointer, Pointing, mixture, target_parts
 from seqapps.modules.scheduled_sampling import ScheduledSampling
 from seqapps.modules.search import Step
+from seqapps.modules.search.trees import select
 from seqapps.recipe.spec import Spec
 
-__all__ = ["DecoderState", "RecurrentDecoder"]
+__all__ = ["DecoderMemory", "DecoderState", "RecurrentDecoder"]
+
+_ROWS = 2048  # positions whose scores over the vocabulary are held at a time
 
 
 class DecoderState(NamedTuple):
@@ -38,13 +44,27 @@ class DecoderState(NamedTuple):
     covered: Tensor | None
 
 
+class DecoderMemory(NamedTuple):
+    """What does not change from step to step, B rows.
+
+    Attributes:
+        attended: what is attended to; with a pointer, w_c m_i is a last feature of what is averaged.
+        source: (B, S) int64, the source that words are taken from, with a pointer.
+        unknown: (B, J) bool, of which only J matters: how many numbers there are beyond the vocabulary.
+    """
+
+    attended: Memory
+    source: Tensor | None = None
+    unknown: Tensor | None = None
+
+
 class RecurrentDecoder(nn.Module):
     """A stack of recurrent layers that reads the token written last, attends, and says which comes next.
 
         h_t = cells([E y_{t-1}; o_{t-1}], h_{t-1})       o_{t-1} with input feeding only
         a_t, c_t = attention(h_t, outputs of the encoder)
         o_t = tanh(W_c c_t + W_h h_t + b)                h_t itself without attention
-        p(y_t) = softmax(W_o o_t + b_o)
+        p(y_t) = softmax(W_o o_t + b_o)          = P(y_t), which is mixed with a_t with a pointer
 
     Attention comes after the recurrence, as in Luong, Pham and Manning 2015 (arXiv 1508.04025, equations 5 and 6 and
     section 3.3), for additive scores, too: there Bahdanau, Cho and Bengio attend with h_{t-1}, and feed c_t to the
@@ -67,6 +87,11 @@ class RecurrentDecoder(nn.Module):
         coverage: whether additive attention sees which positions got how much before.
         coverage_loss: weight of sum_t sum_i min(a_ti, sum_{t' < t} a_t'i) in the objective (See, Liu and Manning 2017,
             arXiv 1704.04368, equation 12).
+        pointer: whether a word may be taken from the source, as attention points at it, so that words which the
+            vocabulary lacks can be learnt and written (See, Liu and Manning 2017, equations 8 and 9; see
+            `seqapps.modules.pointer`): p(y) = p_gen P(y) + (1 - p_gen) sum over i with x_i = y of a_ti. It is part of
+            the model, where the head's `unknown: copy` replaces words after the search. Label smoothing acts on P. Such
+            a word is read as `<unk>`.
         bridge: where the first state comes from: summary, final or zero; see `seqapps.modules.bridge`.
         tied: whether W_o is E (Press and Wolf 2016, arXiv 1608.05859); o_t then has embedding_size features, else
             hidden_size; without attention it is h_t, or tanh(W_h h_t + b) where that has another size.
@@ -99,6 +124,7 @@ class RecurrentDecoder(nn.Module):
         input_feeding: bool = False,
         coverage: bool = False,
         coverage_loss: float = 0.0,
+        pointer: bool = False,
         bridge: BridgeKind = "summary",
         tied: bool = False,
         dropout: float = 0.0,
@@ -136,6 +162,8 @@ class RecurrentDecoder(nn.Module):
             size = attention_size or hidden_size
             self.attention = Attention(attention, state_size, source_size, size, coverage=coverage)
             self.averaged = nn.Linear(source_size, self.output_size, bias=False)  # W_c
+        self.points, self.unk = pointer, vocabulary[UNK]
+        self.pointer = Pointer(source_size, state_size, embedding_size) if pointer else None
         if attention != "none" or state_size != self.output_size:
             self.readout = nn.Linear(state_size, self.output_size)  # W_h, b
         self.output = nn.Linear(self.output_size, len(vocabulary))  # W_o, b_o
@@ -168,12 +196,18 @@ class RecurrentDecoder(nn.Module):
             faults.append(("coverage_loss", f"coverage_loss is {fields['coverage_loss']}, expected 0 or more"))
         if fields["coverage_loss"] and not fields["coverage"]:
             faults.append(("coverage_loss", "coverage_loss has nothing to act on; set 'coverage: true'"))
+        if fields["pointer"] and kind == "none":
+            faults.append(("pointer", "a pointer goes by attention, and attention is none; set another"))
         if fields["bridge"] == "zero" and kind == "none":
             faults.append(("bridge", "with bridge zero and attention none the decoder knows nothing of the source"))
         return faults + check_probabilities(fields, "dropout", "recurrent_dropout", "weight_drop", "zoneout")
 
-    def start(self, encoded: Encoded) -> tuple[DecoderState, Memory | None]:
-        """The state before the first token, and what is attended to; B rows each."""
+    def start(self, encoded: Encoded, source: Tensor | None = None) -> tuple[DecoderState, DecoderMemory | None]:
+        """The state before the first token, and what is attended to; B rows each.
+
+        Args:
+            source: (B, S) int64, the source in the numbers of `seqapps.data.pointers.Pointers`; needed with a pointer.
+        """
         B, S, _ = encoded.outputs.shape
         zeros = encoded.summary.new_zeros
         state = DecoderState(
@@ -183,38 +217,86 @@ class RecurrentDecoder(nn.Module):
         )
         if self.attention is None or self.averaged is None:
             return state, None
-        return state, self.attention.remember(encoded.outputs, self.averaged(encoded.outputs), encoded.lengths)
+        values = self.averaged(encoded.outputs)
+        if self.pointer is None:
+            return state, DecoderMemory(self.attention.remember(encoded.outputs, values, encoded.lengths))
+        if source is None or source.shape != (B, S):
+            found = "none" if source is None else tuple(source.shape)
+            raise ShapeError(f"decoder: the pointer's source is {found}, expected ({B}, {S}), a token for each encoded")
+        values = torch.cat([values, self.pointer.averaged(encoded.outputs)], -1)
+        attended = self.attention.remember(encoded.outputs, values, encoded.lengths)
+        unknown = max(0, int(source.max()) + 1 - self.output.out_features)
+        return state, DecoderMemory(attended, source, source.new_zeros(B, unknown, dtype=torch.bool))
 
-    def step(self, tokens: Tensor, state: DecoderState, memory: Memory | None) -> Step:
+    def step(self, tokens: Tensor, state: DecoderState, memory: DecoderMemory | None) -> Step:
         """One step of a search: tokens (N,) int64 and state with N rows, memory with B; N = B x k."""
         cells = [cell.begin(len(tokens)) for cell in self.cells]
-        output, state, weights = self._advance(cells, [], self.embedding(tokens), state, memory)
-        return Step(self.logits(output).log_softmax(-1), state, weights)
+        output, state, weights = self._advance(cells, [], self._embedded(tokens), state, memory)
+        unknown = memory.unknown.size(1) if memory is not None and memory.unknown is not None else 0
+        return Step(self.log_probs(output, unknown), state, weights)
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        """Rows of E; of words beyond the vocabulary that of `<unk>`."""
+        if self.points:
+            tokens = tokens.where(tokens < self.output.out_features, self.unk)
+        return self.embedding(tokens)
 
     def logits(self, outputs: Tensor) -> Tensor:
         """(..., F) -> (..., V)."""
         return self.output(outputs)
 
-    def cross_entropy(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> CrossEntropy:
-        """Of outputs (N, F) with targets (N,) int64, summed; see `linear_cross_entropy`."""
-        return linear_cross_entropy(outputs, self.output.weight, self.output.bias, targets, label_smoothing)
+    def log_probs(self, outputs: Tensor | Pointing, unknown: int = 0) -> Tensor:
+        """Log-probabilities (N, V) of N outputs; (N, V + unknown) where they point."""
+        logits = self.logits(outputs if isinstance(outputs, Tensor) else outputs.hidden)
+        found = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        return found if isinstance(outputs, Tensor) else mixture(found, outputs, unknown)
 
-    def forward(self, encoded: Encoded, inputs: Tensor, lengths: Tensor | Lengths) -> Decoded:
+    def cross_entropy(
+        self, outputs: Tensor | Pointing, targets: Tensor, label_smoothing: float = 0.0
+    ) -> CrossEntropy:
+        """Of N outputs with targets (N,) int64, summed; see `linear_cross_entropy`."""
+        weight, bias = self.output.weight, self.output.bias
+        if isinstance(outputs, Tensor):
+            return linear_cross_entropy(outputs, weight, bias, targets, label_smoothing)
+        targets, mixed = target_parts(outputs, targets, len(weight), self.unk)
+        return linear_cross_entropy(outputs.hidden, weight, bias, targets, label_smoothing, mixed)
+
+    @torch.no_grad()
+    def nll(self, outputs: Tensor | Pointing, targets: Tensor) -> Tensor:
+        """Negative log-likelihood of each of N targets, (N,) float64."""
+        found = []
+        for rows in torch.arange(len(targets), device=targets.device).split(_ROWS):
+            part, wanted = select(outputs, rows), targets[rows]
+            if isinstance(part, Tensor):
+                found.append(F.cross_entropy(self.logits(part).float(), wanted, reduction="none"))
+                continue
+            wanted, mixed = target_parts(part, wanted, self.output.out_features, self.unk)
+            own = mixed.share - F.cross_entropy(self.logits(part.hidden).float(), wanted, reduction="none")
+            found.append(-torch.logaddexp(own, mixed.other))
+        return torch.cat(found).double()
+
+    def forward(
+        self, encoded: Encoded, inputs: Tensor, lengths: Tensor | Lengths, source: Tensor | None = None
+    ) -> Decoded:
         """Read given texts, `<bos>` first, as a search would read what it writes itself.
 
         Args:
             inputs: (B, T) int64.
             lengths: (B,) int64, 1 <= lengths[b] <= T.
+            source: as of `start`.
         """
         lengths = Lengths.of(lengths, inputs.size(1), inputs.device)
         tokens = inputs.t().contiguous()  # (T, B)
-        state, memory = self.start(encoded)
+        state, memory = self.start(encoded, source)
         own = self._own_words()
         if self.stepped or own:
             found = self._stepwise(tokens, state, memory, lengths, own)
         else:
             found = self._at_once(tokens, state, memory, lengths)
-        return found._replace(outputs=self.dropout(found.outputs).transpose(0, 1))
+        if isinstance(found.outputs, Tensor):
+            return found._replace(outputs=self.dropout(found.outputs).transpose(0, 1))
+        dropped = found.outputs._replace(hidden=self.dropout(found.outputs.hidden))
+        return found._replace(outputs=Pointing(*(tensor.transpose(0, 1) for tensor in dropped)))
 
     def _own_words(self) -> float:
         """How probable it is that a word is the model's own; counts the batches trained on."""
@@ -224,27 +306,31 @@ class RecurrentDecoder(nn.Module):
         self.batches += 1
         return own
 
-    def _at_once(self, tokens: Tensor, state: DecoderState, memory: Memory | None, lengths: Lengths) -> Decoded:
-        """With outputs (T, B, F): the recurrence for all steps, then attention for all steps."""
-        x = self.embedding(tokens)
+    def _at_once(
+        self, tokens: Tensor, state: DecoderState, memory: DecoderMemory | None, lengths: Lengths
+    ) -> Decoded:
+        """With outputs (T, B, ...): the recurrence for all steps, then attention for all steps."""
+        x = embedded = self.embedding(tokens)
         for cell, initial in zip(self.cells, state.cells, strict=True):
             x, _ = unroll(cell, self.dropout(x), initial, lengths, kernels=self.kernels, final=False)
         if memory is None or self.attention is None:
             return Decoded(self._read_out(x, None), None, None)
-        context, weights = self.attention(x.transpose(0, 1), memory)
-        return Decoded(self._read_out(x, context.transpose(0, 1)), weights.detach(), None)
+        found = self.attention(x.transpose(0, 1), memory.attended)
+        by_time = Attended(*(tensor.transpose(0, 1) for tensor in found))
+        source = None if memory.source is None else memory.source.expand(len(tokens), -1, -1)
+        return Decoded(self._output(x, embedded, by_time, source), found.weights.detach(), None)
 
     def _stepwise(
-        self, tokens: Tensor, state: DecoderState, memory: Memory | None, lengths: Lengths, own: float
+        self, tokens: Tensor, state: DecoderState, memory: DecoderMemory | None, lengths: Lengths, own: float
     ) -> Decoded:
-        """With outputs (T, B, F), one step after the other; each word but the first is with probability `own` the
+        """With outputs (T, B, ...), one step after the other; each word but the first is with probability `own` the
         model's own."""
         cells = [cell.begin(tokens.size(1)) for cell in self.cells]
         embedded = self.embedding(tokens)
         masks = []
         if self.training and self.dropout.p:
             masks = [self.dropout(embedded.new_ones(*tokens.shape, cell.input_size)) for cell in cells]
-        outputs: list[Tensor] = []
+        outputs: list[Tensor | Pointing] = []
         seen, penalties = [], []
         for t, x in enumerate(embedded.unbind(0)):
             if own and t:
@@ -257,20 +343,25 @@ class RecurrentDecoder(nn.Module):
             if self.coverage_loss and before is not None and weights is not None:
                 penalties.append(torch.minimum(weights, before).sum(-1) @ lengths.mask[t].to(weights.dtype))
         penalty = self.coverage_loss * torch.stack(penalties).sum() if penalties else None
-        return Decoded(torch.stack(outputs), torch.stack(seen, 1) if seen else None, penalty)
+        return Decoded(_stacked(outputs), torch.stack(seen, 1) if seen else None, penalty)
 
-    def _with_own_words(self, x: Tensor, output: Tensor, own: float) -> Tensor:
+    def _with_own_words(self, x: Tensor, output: Tensor | Pointing, own: float) -> Tensor:
         """Embedded tokens x (B, E), of which some are replaced by draws from what the last output says."""
         rows = torch.nonzero(torch.rand(len(x), device=x.device) < own)[:, 0]
         with torch.no_grad():
-            probabilities = self.logits(output.index_select(0, rows)).softmax(-1, dtype=torch.float32)
+            chosen = select(output, rows)
+            if isinstance(chosen, Pointing):  # what is beyond the vocabulary is read as <unk> anyway
+                known = chosen.source < self.output.out_features
+                chosen = chosen._replace(source=chosen.source.where(known, self.unk))
+            probabilities = self.log_probs(chosen).exp()
             drawn = torch.multinomial(probabilities, 1)[:, 0] if len(rows) else rows
         return x.index_copy(0, rows, self.embedding(drawn).to(x.dtype))
 
     def _advance(
-        self, cells: list[Cell], masks: list[Tensor], x: Tensor, state: DecoderState, memory: Memory | None
-    ) -> tuple[Tensor, DecoderState, Tensor | None]:
-        """Output (N, F), state and attention weights (N, S) after reading embedded tokens x (N, E)."""
+        self, cells: list[Cell], masks: list[Tensor], x: Tensor, state: DecoderState, memory: DecoderMemory | None
+    ) -> tuple[Tensor | Pointing, DecoderState, Tensor | None]:
+        """Output (N, ...), state and attention weights (N, S) after reading embedded tokens x (N, E)."""
+        embedded = x
         if state.fed is not None:
             x = torch.cat([x, state.fed], -1)
         after = []
@@ -279,12 +370,24 @@ class RecurrentDecoder(nn.Module):
             after.append(new)
         if memory is None or self.attention is None:
             return self._read_out(x, None), DecoderState(tuple(after), None, None), None
-        rows = (len(memory.mask), -1)
+        rows = (len(memory.attended.mask), -1)
         covered = None if state.covered is None else state.covered.unflatten(0, rows)
-        context, weights = self.attention(x.unflatten(0, rows), memory, covered)
-        output, weights = self._read_out(x, context.flatten(0, 1)), weights.flatten(0, 1)
-        summed = None if state.covered is None else state.covered + weights
-        return output, DecoderState(tuple(after), output if self.input_feeding else None, summed), weights
+        found = self.attention(x.unflatten(0, rows), memory.attended, covered)
+        attended = Attended(*(tensor.flatten(0, 1) for tensor in found))
+        source = None if memory.source is None else memory.source.repeat_interleave(len(x) // rows[0], 0)
+        output = self._output(x, embedded, attended, source)
+        fed = None
+        if self.input_feeding:
+            fed = output if isinstance(output, Tensor) else output.hidden
+        summed = None if state.covered is None else state.covered + attended.weights
+        return output, DecoderState(tuple(after), fed, summed), attended.weights
+
+    def _output(self, hidden: Tensor, embedded: Tensor, found: Attended, source: Tensor | None) -> Tensor | Pointing:
+        """o, or with a pointer all that it takes, from h, x and what attention found, (..., features) each."""
+        if self.pointer is None or source is None:
+            return self._read_out(hidden, found.context)
+        gate = self.pointer(found.context[..., -1:], hidden, embedded)
+        return Pointing(self._read_out(hidden, found.context[..., :-1]), gate, found.scores, source)
 
     def _read_out(self, hidden: Tensor, context: Tensor | None) -> Tensor:
         """o from h and W_c c, both (..., features)."""
@@ -292,3 +395,10 @@ class RecurrentDecoder(nn.Module):
             return hidden
         read = self.readout(hidden)
         return torch.tanh(read if context is None else read + context)
+
+
+def _stacked(outputs: Sequence[Tensor | Pointing]) -> Tensor | Pointing:
+    """Outputs of steps, one after the other."""
+    if isinstance(outputs[0], Tensor):
+        return torch.stack(outputs)  # type: ignore[arg-type]  # they are all of one kind
+    return Pointing(*(torch.stack(tensors) for tensors in zip(*outputs, strict=True)))

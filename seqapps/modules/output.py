@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from seqapps.errors import ComponentError, ShapeError
 
-__all__ = ["CrossEntropy", "linear_cross_entropy"]
+__all__ = ["CrossEntropy", "Mixed", "linear_cross_entropy"]
 
 _ELEMENTS = 4_000_000  # logits that exist at once; fewer rows make slower products
 
@@ -27,8 +27,25 @@ class CrossEntropy(NamedTuple):
     nll: Tensor
 
 
+class Mixed(NamedTuple):
+    """What a softmax is mixed with: p_n(targets_n) = exp(share_n) softmax(...)_n(targets_n) + exp(other_n).
+
+    Attributes:
+        share: (N,) logarithm of the softmax's weight.
+        other: (N,) logarithm of what the target has from elsewhere; finite, -1e30 is nothing.
+    """
+
+    share: Tensor
+    other: Tensor
+
+
 def linear_cross_entropy(
-    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, label_smoothing: float = 0.0
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    label_smoothing: float = 0.0,
+    mixed: Mixed | None = None,
 ) -> CrossEntropy:
     """Cross-entropy of softmax(x W^T + b) with the targets, summed.
 
@@ -43,6 +60,7 @@ def linear_cross_entropy(
         x: (N, F). weight: (V, F). bias: (V,) or None.
         targets: (N,) int64, 0 <= targets[n] < V. Rows of padding must be left out.
         label_smoothing: s, 0 <= s < 1 (Szegedy et al. 2016, section 7).
+        mixed: nll_n is then that of a mixture, whose parts get their gradients, too; smoothing acts on the softmax.
 
     Raises:
         ShapeError: the shapes do not fit each other.
@@ -54,7 +72,9 @@ def linear_cross_entropy(
     device = x.device.type
     product = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
     with torch.autocast(device, enabled=False):
-        arguments = (x, weight, bias, targets, label_smoothing, product, torch.is_grad_enabled())
+        exact = torch.promote_types(product, torch.float32)
+        share, other = (None, None) if mixed is None else (mixed.share.to(exact), mixed.other.to(exact))
+        arguments = (x, weight, bias, share, other, targets, label_smoothing, product, torch.is_grad_enabled())
         return CrossEntropy(*_LinearCrossEntropy.apply(*arguments))
 
 
@@ -67,16 +87,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
+        share: Tensor | None,
+        other: Tensor | None,
         targets: Tensor,
         smoothing: float,
         product: torch.dtype,
         differentiated: bool,
     ) -> tuple[Tensor, Tensor]:
         exact = torch.promote_types(product, torch.float32)
-        wanted = [bool(wish and differentiated) for wish in ctx.needs_input_grad[:3]]
+        inputs = (x, weight, bias, share, other)
+        wanted = [bool(wish and differentiated) for wish in ctx.needs_input_grad[:5]]
         gradients = [
             torch.zeros_like(tensor, dtype=exact) if wish and tensor is not None else None
-            for tensor, wish in zip((x, weight, bias), wanted, strict=True)
+            for tensor, wish in zip(inputs, wanted, strict=True)
         ]
         total, nll = x.new_zeros((), dtype=exact), x.new_zeros((), dtype=exact)
         factor = weight.to(product)
@@ -86,14 +109,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
             part = slice(start, start + rows)
             read = x[part].to(product)
             logits = F.linear(read, factor, None if bias is None else bias.to(product)).to(exact)
-            chunk_total, chunk_nll = _cross_entropy(logits, targets[part, None], smoothing, differentiated=any(wanted))
-            total += chunk_total
-            nll += chunk_nll
+            beside = None if share is None or other is None else Mixed(share[part, None], other[part, None])
+            found = _cross_entropy(logits, targets[part, None], smoothing, beside, differentiated=any(wanted))
+            total += found.total
+            nll += found.nll
             if any(wanted):
-                _accumulate(gradients, part, logits, read, factor)
+                _accumulate(gradients[:3], part, logits, read, factor)
+                for gradient, part_of in zip(gradients[3:], (found.own, 1 - found.own), strict=True):
+                    if gradient is not None:
+                        gradient[part] = (smoothing - 1) * part_of[:, 0]
         ctx.gradients = gradients  # not saved tensors: those would be copied where they become the parameters' own
         ctx.mark_non_differentiable(nll)
-        ctx.types = x.dtype, weight.dtype, weight.dtype if bias is None else bias.dtype
+        ctx.types = [x.dtype if tensor is None else tensor.dtype for tensor in inputs]
         return total, nll
 
     @staticmethod
@@ -110,21 +137,38 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (*found, None, None, None, None)
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float, *, differentiated: bool) -> tuple[Tensor, Tensor]:
-    """Objective and negative log-likelihood, summed; the logits (n, V) turn into the gradient of the former."""
+class _Sums(NamedTuple):
+    """Objective and negative log-likelihood of some rows, summed; `own` (n, 1), the softmax's part in the mixture."""
+
+    total: Tensor
+    nll: Tensor
+    own: Tensor
+
+
+def _cross_entropy(
+    logits: Tensor, targets: Tensor, smoothing: float, mixed: Mixed | None, *, differentiated: bool
+) -> _Sums:
+    """What rows come to; the logits (n, V) turn into the gradient of the objective."""
     highest = logits.amax(-1, keepdim=True)
     gold = logits.gather(1, targets)
     mean = logits.mean(-1, keepdim=True) if smoothing else gold
     sums = logits.sub_(highest).exp_().sum(-1, keepdim=True)
     normalizer = sums.log() + highest
-    nll = normalizer - gold
+    nll, own = normalizer - gold, torch.ones_like(gold)
+    if mixed is not None:
+        log_own = mixed.share - nll
+        nll = -torch.logaddexp(log_own, mixed.other)
+        own = (log_own + nll).exp()
     total = (1 - smoothing) * nll + smoothing * (normalizer - mean)
     if differentiated:
-        logits.div_(sums)
+        if mixed is None:
+            logits.div_(sums)
+        else:
+            logits.mul_(((1 - smoothing) * own + smoothing) / sums)
         if smoothing:
             logits -= smoothing / logits.size(1)
-        logits.scatter_add_(1, targets, torch.full_like(gold, smoothing - 1))
-    return total.sum(), nll.sum()
+        logits.scatter_add_(1, targets, (smoothing - 1) * own)
+    return _Sums(total.sum(), nll.sum(), own)
 
 
 def _accumulate(gradients: list[Any], part: slice, logits: Tensor, read: Tensor, factor: Tensor) -> None:

@@ -13,7 +13,14 @@ from seqapps.metrics.generation import tables
 from seqapps.metrics.generation.character_errors import character_error_rate
 from seqapps.metrics.generation.chrf import chrf
 from seqapps.metrics.generation.sacrebleu_scores import bleu, ter
-from seqapps.metrics.generation.written import WrittenExample, check_examples, exact_match, length_ratio, perplexity
+from seqapps.metrics.generation.written import (
+    WrittenExample,
+    check_examples,
+    copied,
+    exact_match,
+    length_ratio,
+    perplexity,
+)
 from seqapps.metrics.intervals import Bootstrap
 from seqapps.metrics.score import Score
 
@@ -33,7 +40,7 @@ def evaluate_translation(
     """Compare texts that were written with their references.
 
     Scores (METRICS says what they are): bleu, chrf and ter of the texts as sacreBLEU computes them; exact_match and
-    length_ratio of their tokens; character_error_rate of the texts; perplexity, if every example has nll and count.
+    length_ratio of their tokens; character_error_rate of the texts; perplexity, if every example has nll and count; copied, if every one tells.
 
     Tables: signatures, {score: sacreBLEU's signature}; by_length, BLEU by length of the source (see `tagging_tables`);
     examples, by chrF; lengths; words; attention (see `generation.tables`).
@@ -55,9 +62,8 @@ def evaluate_translation(
     counted["exact_match"] = exact_match(examples, _OF)
     counted["length_ratio"] = length_ratio(examples, _OF)
     counted["character_error_rate"] = character_error_rate(examples)
-    forced = perplexity(examples)
-    if forced is not None:
-        counted["perplexity"] = forced
+    optional = {"copied": copied(examples, "tokens"), "perplexity": perplexity(examples)}
+    counted.update({name: part for name, part in optional.items() if part is not None})
     lengths = np.array([len(example.source) for example in examples], np.int64)
     groups = tagging_tables.groups(tagging_tables.LENGTHS, lengths)
     by_length = {group: counted["bleu"].only(mask) for group, mask in groups.items()}

@@ -12,7 +12,7 @@ from seqapps.errors import ShapeError
 from seqapps.metrics.evaluation import Counted, ratio
 from seqapps.metrics.intervals import Floats
 
-__all__ = ["WrittenExample", "check_examples", "exact_match", "length_ratio", "mean", "perplexity"]
+__all__ = ["WrittenExample", "check_examples", "copied", "exact_match", "length_ratio", "mean", "perplexity"]
 
 
 class WrittenExample(NamedTuple):
@@ -25,6 +25,7 @@ class WrittenExample(NamedTuple):
         log_prob: natural logarithm of the hypothesis's probability under the model.
         nll, count: of the references under teacher forcing, in nats and in tokens, end marks included.
         attention: for each token written, and for the end mark if there is one row more, the weights over the source.
+        copied: how many of the tokens the vocabulary lacks, if the model can take such from the source.
     """
 
     source: Sequence[str] | str
@@ -36,6 +37,7 @@ class WrittenExample(NamedTuple):
     nll: float | None = None
     count: int | None = None  # type: ignore[assignment]  # the field's word; hides tuple.count
     attention: Sequence[Sequence[float]] | None = None
+    copied: int | None = None
 
 
 def check_examples(examples: Sequence[WrittenExample]) -> None:
@@ -63,6 +65,14 @@ def length_ratio(examples: Sequence[WrittenExample], of: str) -> Counted:
     """Tokens written per token of the reference that is closest in length, of equally close ones the shorter."""
     lengths = [(len(example.tokens), _closest(example)) for example in examples]
     return Counted(np.array(lengths, np.int64).reshape(-1, 2), ratio, np.ones(len(examples), np.int64), of)
+
+
+def copied(examples: Sequence[WrittenExample], of: str) -> Counted | None:
+    """Share of the tokens written that were taken from the source; None unless every example tells."""
+    if not examples or any(example.copied is None for example in examples):
+        return None
+    counts = np.array([(example.copied, len(example.tokens)) for example in examples], np.int64)
+    return Counted(counts, ratio, counts[:, 1], of)
 
 
 def _closest(example: WrittenExample) -> int:
