@@ -69,7 +69,7 @@ def read_images(images: Sequence[Any], size: int, where: Callable[[int], str]) -
         DataError: Pillow is not installed, or an image cannot be read or decoded; the message says which.
     """
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise DataError(
             "images need Pillow, which is not installed; pip install 'seqapps[images]', or use vectors computed before"
@@ -83,7 +83,8 @@ def read_images(images: Sequence[Any], size: int, where: Callable[[int], str]) -
                 opened.draft("RGB", (size, size))  # a large JPEG is decoded at an eighth to a half of its size
                 pixels[row] = np.asarray(_square(opened, size)).transpose(2, 0, 1)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            reason = " ".join(str(error).split())
+            unknown = isinstance(error, UnidentifiedImageError)  # whose text names an object in memory
+            reason = "of no known format" if unknown else " ".join(str(error).split())
             raise DataError(f"{where(row)}: {name} cannot be decoded ({reason}); is it an image, and whole?") from error
     return pixels
 
