@@ -17,6 +17,7 @@ __all__ = [
     "label_list_columns",
     "merge_requests",
     "several_columns",
+    "sharing",
     "single_columns",
     "source_of",
     "text_columns",
@@ -50,6 +51,7 @@ class Request(NamedTuple):
         size: pixels of the side to which images are brought.
         pointed: tokens of the text that is read may be written though the vocabulary lacks them; a batch then has that
             text in numbers of this vocabulary, too, see `source_of` and `seqapps.data.pointers`.
+        shared: its vocabulary is that of the tokens that are read as well, made from both columns; see `sharing`.
         sets: the feature sets, as in a list of a recipe: "length, {type: lexicon, path: words.tsv}".
         declared: of labels of whole examples, all that there may be, in their order; () = those that training has.
     """
@@ -70,6 +72,7 @@ class Request(NamedTuple):
     declared: tuple[str, ...] = ()
     sets: str = ""
     pointed: bool = False
+    shared: bool = False
 
     @property
     def is_array(self) -> bool:
@@ -116,6 +119,16 @@ def merge_requests(requests: Iterable[Request]) -> dict[str, Request]:
 def framed(requests: Iterable[Request], frame: Frame) -> list[Request]:
     """The requests of a model that writes what it reads: all that it reads gets its frame."""
     return [r if r.is_target or r.is_array else r._replace(frame=frame) for r in requests]
+
+
+def sharing(requests: Mapping[str, Request]) -> list[str]:
+    """Keys of the requests that have one vocabulary: a text to be written that asks for it first, and tokens read."""
+    written = [key for key, request in requests.items() if request.shared]
+    if not written:
+        return []
+    column = text_columns(requests)[0]
+    read = [key for key, r in requests.items() if r.column == column and r.level == "token" and r.order == 1]
+    return [*written, *read]
 
 
 def source_of(key: str) -> str:

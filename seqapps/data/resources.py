@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from seqapps.data.batch import Rows
 from seqapps.data.features.standardised import StandardisedFeatures
-from seqapps.data.requests import Request, text_columns
+from seqapps.data.requests import Request, sharing, text_columns
 from seqapps.data.seen import SeenTexts
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import BOS, Vocabulary
@@ -135,6 +136,7 @@ class Resources:
                 counts, specials=request.specials, min_frequency=request.min_frequency, max_size=request.max_size
             )
             vocabularies[key] = vocabulary.extended((vector_words or {}).get(key, ()))
+        vocabularies.update(_shared(requests, frequencies, vector_words or {}))
         tokens = {column: frequencies[column] for column in text_columns(requests)}
         seen = {r.column: _seen(texts[r.column], r) for r in requests.values() if r.several}
         return cls(dict(requests), vocabularies, tokens, sizes, tokenizers or ColumnTokenizers({}), seen, features)
@@ -175,6 +177,25 @@ def _counts(frequencies: Mapping[str, int], request: Request) -> Mapping[str, in
         for symbol in folded if request.level == "character" else (folded,):
             counts[symbol] = counts.get(symbol, 0) + n
     return counts
+
+
+def _shared(
+    requests: Mapping[str, Request],
+    frequencies: Mapping[str, Mapping[str, int]],
+    vector_words: Mapping[str, Sequence[str]],
+) -> dict[str, Vocabulary]:
+    """Key -> the vocabulary that it has in common with others, as the first of them asks for it."""
+    keys = sharing(requests)
+    if not keys:
+        return {}
+    first, counts = requests[keys[0]], Counter[str]()
+    for request in {requests[key].column: requests[key] for key in keys}.values():
+        counts.update(_counts(frequencies[request.column], request))
+    made = Vocabulary.from_counts(
+        counts, specials=first.specials, min_frequency=first.min_frequency, max_size=first.max_size
+    )
+    words = (word for key in keys for word in vector_words.get(key, ()))
+    return dict.fromkeys(keys, made.extended(words))
 
 
 def _seen(column: FormColumn, request: Request) -> SeenTexts:

@@ -23,12 +23,15 @@ def start_from(model: Model, resources: Resources, folder: RunFolder, parts: lis
     """
     tensors, _ = folder.read_tensors("model.safetensors")
     theirs = Resources.from_json(folder.read_json("resources.json"))
+    own = dict(model.named_parameters())
     done = []
     for part in parts:
         copied = matched = 0
         symbols = _symbol_dimensions(model, part)
         for name, parameter in getattr(model, part).named_parameters():
             full = f"{part}.{name}"
+            if full not in own:  # it is tied to one of another part, and saved as that
+                continue
             if full not in tensors:
                 raise UseError(
                     f"model.init_from: {folder.path} has no parameter {full!r}; "

@@ -92,6 +92,8 @@ class Captioning(GeneratingHead):
         faults = check_generation(fields)
         if points(fields):
             faults.append(("decoder", "its pointer takes words from a text that is read; an image has none, remove it"))
+        if fields["decoder"].fields.get("shared_embedding"):
+            faults.append(("decoder", "shared_embedding: an image has no words to share a table with; remove it"))
         return faults
 
     @property

@@ -236,7 +236,9 @@ def _real(values: Tensor, lengths: Lengths) -> Tensor:
     return by_time.flatten(0, 1) if lengths.equal else by_time[lengths.mask]
 
 
-def target_request(fields: Mapping[str, Any], *, lowercase: bool = False, several: bool = False) -> Request:
+def target_request(
+    fields: Mapping[str, Any], *, lowercase: bool = False, several: bool = False, shared: bool = False
+) -> Request:
     """The texts to be written as numbers, between marks, as the fields that generating heads have in common say."""
     return Request(
         fields["column"],
@@ -248,6 +250,7 @@ def target_request(fields: Mapping[str, Any], *, lowercase: bool = False, severa
         frame="sentence",
         several=several,
         pointed=points(fields),
+        shared=shared,
     )
 
 

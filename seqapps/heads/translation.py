@@ -12,6 +12,7 @@ from seqapps.data.requests import Request
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import UNK, Vocabulary
 from seqapps.heads.generation import GeneratingHead, Written, check_generation, points, read_columns, target_request
+from seqapps.heads.sharing import check_shared
 from seqapps.modules.search import SearchOptions
 from seqapps.recipe.spec import Spec
 
@@ -46,6 +47,7 @@ class Translation(GeneratingHead):
         label_smoothing: s; the target has probability 1 - s + s / V, each other token s / V (Szegedy et al. 2016,
             section 7).
         min_frequency, max_size: rarer tokens, and tokens beyond the most frequent `max_size`, become `<unk>`.
+        shared_vocabulary: whether what is read and what is written have one vocabulary, counted over both in training.
         unknown: what becomes of `<unk>` in a text: write = it stands there; avoid = it is never written; copy = the
             source token with the greatest attention stands in its place (Jean et al. 2015, arXiv 1412.2007), for a
             decoder with attention. That is a repair after the search, of which the model knows nothing: a decoder with
@@ -71,6 +73,7 @@ class Translation(GeneratingHead):
         label_smoothing: float = 0.0,
         min_frequency: int = 1,
         max_size: int | None = None,
+        shared_vocabulary: bool = False,
         unknown: Literal["write", "avoid", "copy"] = "write",
         bleu_tokenize: str = "13a",
         headline: Literal["bleu", "chrf", "exact_match", "character_error_rate", "perplexity"] = "bleu",
@@ -93,7 +96,7 @@ class Translation(GeneratingHead):
     @classmethod
     def requests(cls, fields: Mapping[str, Any]) -> list[Request]:
         """The texts to be written as numbers, between marks."""
-        return [target_request(fields)]
+        return [target_request(fields, shared=fields["shared_vocabulary"])]
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -110,11 +113,12 @@ class Translation(GeneratingHead):
 
     @classmethod
     def check_recipe(cls, fields: Mapping[str, Any], recipe: Any) -> list[tuple[str, str]]:
-        """What is pointed at is a text."""
+        """What is pointed at is a text; what is shared can be."""
+        faults = []
         if points(fields) and not read_columns(recipe.model):
             message = "its pointer takes words from a text that is read; the embedder reads none, remove it"
-            return [("model.head.decoder", message)]
-        return []
+            faults.append(("model.head.decoder", message))
+        return faults + check_shared(fields, recipe)
 
     @property
     def headline(self) -> str:

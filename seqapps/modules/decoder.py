@@ -7,27 +7,26 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seqapps.cells import Cell, Lengths, State, unroll
 from seqapps.cells.regularizers import Regularizers, check_regularizers
 from seqapps.data.vocabulary import UNK, Vocabulary
 from seqapps.errors import ShapeError
+from seqapps.modules import words
 from seqapps.modules.attention import Attended, Attention, AttentionKind, Memory
 from seqapps.modules.bridge import Bridge, BridgeKind
 from seqapps.modules.decoding import Decoded
 from seqapps.modules.dropout import Dropout, check_probabilities
+from seqapps.modules.embedders import shared_table
 from seqapps.modules.encoded import Encoded
-from seqapps.modules.output import CrossEntropy, linear_cross_entropy
-from seqapps.modules.pointer import Pointer, Pointing, mixture, target_parts
+from seqapps.modules.output import CrossEntropy
+from seqapps.modules.pointer import Pointer, Pointing
 from seqapps.modules.scheduled_sampling import ScheduledSampling
 from seqapps.modules.search import Step
 from seqapps.modules.search.trees import select
 from seqapps.recipe.spec import Spec
 
 __all__ = ["DecoderMemory", "DecoderState", "RecurrentDecoder"]
-
-_ROWS = 2048  # positions whose scores over the vocabulary are held at a time
 
 
 class DecoderState(NamedTuple):
@@ -93,6 +92,9 @@ class RecurrentDecoder(nn.Module):
             the model, where the head's `unknown: copy` replaces words after the search. Label smoothing acts on P. Such
             a word is read as `<unk>`.
         bridge: where the first state comes from: summary, final or zero; see `seqapps.modules.bridge`.
+        shared_embedding: whether E is the table that the embedder looks the source up in; for that the head's
+            `shared_vocabulary` makes one vocabulary of both sides. With `tied` all three matrices are one (Press and
+            Wolf 2016, section 2).
         tied: whether W_o is E (Press and Wolf 2016, arXiv 1608.05859); o_t then has embedding_size features, else
             hidden_size; without attention it is h_t, or tanh(W_h h_t + b) where that has another size.
         dropout: probability of dropping.
@@ -112,6 +114,7 @@ class RecurrentDecoder(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
+        embedder: nn.Module,
         vocabulary: Vocabulary,
         /,
         *,
@@ -126,6 +129,7 @@ class RecurrentDecoder(nn.Module):
         coverage_loss: float = 0.0,
         pointer: bool = False,
         bridge: BridgeKind = "summary",
+        shared_embedding: bool = False,
         tied: bool = False,
         dropout: float = 0.0,
         locked_dropout: bool = False,
@@ -145,9 +149,12 @@ class RecurrentDecoder(nn.Module):
         if scheduled_sampling is not None:
             self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
-        self.embedding = nn.Embedding(len(vocabulary), embedding_size, padding_idx=0)
-        with torch.no_grad():
-            self.embedding.weight.uniform_(-1, 1).mul_((3 / embedding_size) ** 0.5)[0] = 0
+        if shared_embedding:
+            self.embedding = shared_table(embedder, vocabulary, embedding_size)
+        else:
+            self.embedding = nn.Embedding(len(vocabulary), embedding_size, padding_idx=0)
+            with torch.no_grad():
+                self.embedding.weight.uniform_(-1, 1).mul_((3 / embedding_size) ** 0.5)[0] = 0
         self.output_size = embedding_size if tied else hidden_size
         self._stack(cell, embedding_size + (self.output_size if input_feeding else 0), hidden_size, num_layers)
         for made in self.cells:
@@ -247,33 +254,17 @@ class RecurrentDecoder(nn.Module):
 
     def log_probs(self, outputs: Tensor | Pointing, unknown: int = 0) -> Tensor:
         """Log-probabilities (N, V) of N outputs; (N, V + unknown) where they point."""
-        logits = self.logits(outputs if isinstance(outputs, Tensor) else outputs.hidden)
-        found = logits.log_softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
-        return found if isinstance(outputs, Tensor) else mixture(found, outputs, unknown)
+        return words.log_probs(self.output, outputs, unknown)
 
     def cross_entropy(
         self, outputs: Tensor | Pointing, targets: Tensor, label_smoothing: float = 0.0
     ) -> CrossEntropy:
         """Of N outputs with targets (N,) int64, summed; see `linear_cross_entropy`."""
-        weight, bias = self.output.weight, self.output.bias
-        if isinstance(outputs, Tensor):
-            return linear_cross_entropy(outputs, weight, bias, targets, label_smoothing)
-        targets, mixed = target_parts(outputs, targets, len(weight), self.unk)
-        return linear_cross_entropy(outputs.hidden, weight, bias, targets, label_smoothing, mixed)
+        return words.cross_entropy(self.output, outputs, targets, label_smoothing, unk=self.unk)
 
-    @torch.no_grad()
     def nll(self, outputs: Tensor | Pointing, targets: Tensor) -> Tensor:
         """Negative log-likelihood of each of N targets, (N,) float64."""
-        found = []
-        for rows in torch.arange(len(targets), device=targets.device).split(_ROWS):
-            part, wanted = select(outputs, rows), targets[rows]
-            if isinstance(part, Tensor):
-                found.append(F.cross_entropy(self.logits(part).float(), wanted, reduction="none"))
-                continue
-            wanted, mixed = target_parts(part, wanted, self.output.out_features, self.unk)
-            own = mixed.share - F.cross_entropy(self.logits(part.hidden).float(), wanted, reduction="none")
-            found.append(-torch.logaddexp(own, mixed.other))
-        return torch.cat(found).double()
+        return words.nll(self.output, outputs, targets, unk=self.unk)
 
     def forward(
         self, encoded: Encoded, inputs: Tensor, lengths: Tensor | Lengths, source: Tensor | None = None

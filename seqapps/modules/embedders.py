@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from seqapps.data.batch import Batch
 from seqapps.data.requests import Request
 from seqapps.data.vocabulary import UNK, Vocabulary
+from seqapps.errors import ComponentError
 from seqapps.modules.dropout import check_probabilities, word_dropout
 from seqapps.recipe.spec import Spec
 
@@ -58,7 +59,7 @@ class TokenEmbedder(nn.Module):
         characters: Annotated[Spec, "embedders"] | None = None,
     ):
         super().__init__()
-        vocabulary = vocabularies[column]
+        self.vocabulary = vocabulary = vocabularies[column]
         self.column, self.word_dropout, self.row_dropout = column, word_dropout, row_dropout
         self.unk = vocabulary[UNK]
         self.table = nn.Embedding(len(vocabulary), size, padding_idx=0)
@@ -229,3 +230,22 @@ class ConcatenatedEmbedder(nn.Module):
             for (vectors, _), whole in zip(embedded, self.per_text, strict=True)
         ]
         return torch.cat([vectors.transpose(0, 1) for vectors in beside], -1).transpose(0, 1), lengths
+
+
+def shared_table(embedder: nn.Module, vocabulary: Vocabulary, size: int) -> nn.Embedding:
+    """The table in an embedder whose rows, of `size` features, stand for the symbols of a vocabulary.
+
+    Raises ComponentError if there is none.
+    """
+    for module in embedder.modules():
+        if isinstance(module, TokenEmbedder) and module.vocabulary.symbols == vocabulary.symbols:
+            if module.table.embedding_dim == size:
+                return module.table
+            raise ComponentError(
+                f"shared_embedding: the embedder's rows have {module.table.embedding_dim} features, and embedding_size"
+                f" is {size}; make them equal"
+            )
+    raise ComponentError(
+        "shared_embedding: the embedder has no table of the vocabulary that is written; use embedder 'tokens', and"
+        " 'shared_vocabulary: true' in the head"
+    )

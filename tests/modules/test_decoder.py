@@ -34,7 +34,7 @@ def decoder(*, bridge="summary", cell="gru", encoder=None, **fields):
     vocabulary = Vocabulary(SYMBOLS, [0] * V, specials=4)
     fields = {"hidden_size": H, "embedding_size": 5, **fields}
     cell = cell if isinstance(cell, Spec) else Spec("cells", cell)
-    made = RecurrentDecoder(encoder, vocabulary, cell=cell, bridge=bridge, **fields)
+    made = RecurrentDecoder(encoder, torch.nn.Module(), vocabulary, cell=cell, bridge=bridge, **fields)
     return made.double().eval()
 
 

@@ -42,7 +42,7 @@ def decoder(seed=0, *, cell="gru", **fields):
     encoder = RecurrentEncoder(3, cell=Spec("cells", "gru"), hidden_size=H // 2, bidirectional=True)
     vocabulary = Vocabulary(SYMBOLS, [0] * V, specials=4)
     fields = {"hidden_size": H, "embedding_size": 5, "pointer": True, **fields}
-    made = RecurrentDecoder(encoder, vocabulary, cell=Spec("cells", cell), **fields)
+    made = RecurrentDecoder(encoder, torch.nn.Module(), vocabulary, cell=Spec("cells", cell), **fields)
     torch.nn.init.normal_(made.output.weight, std=1.5)
     return made.double().eval()
 
