@@ -32,7 +32,7 @@ class Mixed(NamedTuple):
 
     Attributes:
         share: (N,) logarithm of the softmax's weight.
-        other: (N,) logarithm of what the target has from elsewhere; finite, -1e30 is nothing.
+        other: (N,) logarithm of what the target has from elsewhere; -inf = nothing, in one of the two.
     """
 
     share: Tensor

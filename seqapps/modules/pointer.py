@@ -13,8 +13,6 @@ from seqapps.modules.output import Mixed
 
 __all__ = ["Pointer", "Pointing", "mixture", "target_parts"]
 
-_NOTHING = -1e30  # the logarithm of nothing, but with a gradient that is a number
-
 
 class Pointing(NamedTuple):
     """All that the distribution of a word follows from, for any number of words (...).
@@ -78,7 +76,7 @@ def target_parts(found: Pointing, targets: Tensor, vocabulary_size: int, unk: in
     """
     known = targets < vocabulary_size
     log_weights = found.scores.log_softmax(-1)
-    places = torch.where(found.source == targets[:, None], log_weights, _NOTHING)
+    places = torch.where(found.source == targets[:, None], log_weights, -math.inf)
     other = F.logsigmoid(-found.gate) + places.logsumexp(-1)
-    share = torch.where(known, F.logsigmoid(found.gate), _NOTHING)
+    share = torch.where(known, F.logsigmoid(found.gate), -math.inf)
     return torch.where(known, targets, unk), Mixed(share, other)
