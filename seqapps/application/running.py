@@ -296,6 +296,6 @@ def _train_and_report(recipe: Recipe, data: OpenedData, fit: Fit, arithmetic: Ar
     write_report(recipe, data, fit, arithmetic, folder)
 
 
-def load(run: PathLike, *, device: str = "auto") -> Predictor:
-    """The model of a run, ready to predict."""
-    return Predictor(run, device=device)
+def load(run: PathLike, *, device: str = "auto", others: Sequence[PathLike] = ()) -> Predictor:
+    """The model of a run, ready to predict; together with those of `others`, by the mean of their probabilities."""
+    return Predictor(run, device=device, others=others)

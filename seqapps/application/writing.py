@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from seqapps.data.sources.reading import decoded_lines
+from seqapps.engine.demands import check_options
 from seqapps.engine.evaluation import bootstrap_of
 from seqapps.engine.formats import Example, Format
 from seqapps.engine.generating import language_model
 from seqapps.engine.predictor import Predictor
-from seqapps.errors import DataError, UseError
+from seqapps.errors import DataError
 from seqapps.heads.predictions import Prediction, ScoredText
 from seqapps.modules.search import SearchOptions
 
@@ -26,11 +27,7 @@ def search_options(beam: int | None, texts: int, max_length: int, sampling: Mapp
         chosen = SearchOptions(method="sampling", n_best=texts, max_length=max_length, **sampling)
     else:
         chosen = SearchOptions(method="beam", beam=beam, n_best=texts, max_length=max_length, **sampling)
-    names = {"n_best": "samples"}
-    faults = [f"--{names.get(name, name).replace('_', '-')}: {message}" for name, message in chosen.faults()]
-    if faults:
-        raise UseError("\n".join(faults))
-    return chosen
+    return check_options(chosen, {"n_best": "samples"})
 
 
 def scores(predictor: Predictor, stream: IO[bytes], format: Format, name: str) -> Iterator[Prediction]:

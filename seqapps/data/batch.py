@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqapps.data.demands import Demand
+
 __all__ = ["Batch", "Field", "Rows"]
 
 
@@ -45,12 +47,14 @@ class Batch:
         examples: (B,) row numbers in the split.
         continues: rows go on where those of the batch before ended (a stream language model carries its state).
         lr_scale: factor of the learning rate, that of a window which is shorter than others.
+        demands: what is asked of the text that is written for each example; () = nothing.
     """
 
     fields: Mapping[str, Field]
     examples: np.ndarray
     continues: bool = False
     lr_scale: float = 1.0
+    demands: Sequence[Demand] = ()
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple
 
+from seqapps.data.demands import Demand
 from seqapps.data.requests import array_requests
 from seqapps.data.resources import Resources
 from seqapps.data.sources.reading import decoded_lines
 from seqapps.data.tokenizers import Tokenizer
+from seqapps.engine.demands import Demands
 from seqapps.errors import DataError, UseError
 from seqapps.heads.predictions import LabelledTokens, Prediction
 from seqapps.recipe.recipe import Recipe
@@ -31,12 +33,16 @@ class Example(NamedTuple):
         original: what its line or block held, for writing it back.
         others: further columns that the model reads, each as long as `tokens`; or its images and vectors.
         where: file and line that it came from, for messages.
+        text: what `tokens` were cut from; None if they came as tokens.
+        demand: what is asked of the text that is written for it.
     """
 
     tokens: list[str]
     original: Any = None
     others: Mapping[str, Any] = MappingProxyType({})
     where: str | None = None
+    text: str | None = None
+    demand: Demand = Demand()
 
 
 class Formats:
@@ -45,13 +51,15 @@ class Formats:
     def __init__(self, recipe: Recipe, resources: Resources, tokenizer: Tokenizer):
         self.recipe, self.resources, self.tokenizer = recipe, resources, tokenizer
         self.arrays = array_requests(resources.requests)
+        self.demands = Demands(recipe, resources)
 
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
         """Examples from bytes, one at a time.
 
         text: a sentence a line, split by the recipe's tokenizer; or an image a line, the name of its file. jsonl:
         {"tokens": [...]}, {"text": "..."}, {"image": "name of its file"} or {"vector": [...]} a line, the latter under
-        the name of the column that the model reads. conllu: CoNLL-U sentences.
+        the name of the column that the model reads; "prefix", "require" and "ban" beside them are asked of a text that
+        is written. conllu: CoNLL-U sentences.
 
         Raises DataError with name:line for bytes that are not UTF-8 and for lines that do not fit the format, UseError
         for a format that the model's task does not have.
@@ -61,7 +69,7 @@ class Formats:
         if self.arrays:
             return self._read_arrays(lines, format, name)
         if format == "text":
-            return (Example(self.tokenizer.tokenize(line), line, where=f"{name}:{number}") for number, line in lines)
+            return (self.of_text(line, line, f"{name}:{number}") for number, line in lines)
         if format == "jsonl":
             return (self._from_json(line, f"{name}:{number}") for number, line in lines if line.strip())
         source = self.recipe.data.source
@@ -72,6 +80,11 @@ class Formats:
         names = [*self.resources.input_columns, self.recipe.model.head.fields["column"]]
         return _read_conllu(lines, name, {column: self._conllu_column(column) for column in names})
 
+    def of_text(self, text: str, original: Any, where: str) -> Example:
+        """A text as an example."""
+        tokens = self.tokenizer.tokenize(text)
+        return Example(tokens, original, where=where, text=text, demand=self.demands.common)
+
     def _read_arrays(self, lines: Iterator[tuple[int, str]], format: Format, name: str) -> Iterator[Example]:
         """Images or vectors. UseError where they cannot be written as text."""
         (column, request), *others = self.arrays.items()
@@ -81,7 +94,13 @@ class Formats:
             wanted = ", ".join(f'"{read}": ...' for read in self.arrays)
             raise UseError(f"--format text: the model reads vectors, which are no text; use jsonl, {{{wanted}}} a line")
         return (
-            Example([line] if line.strip() else [], line, {column: line.strip()}, f"{name}:{number}")
+            Example(
+                [line] if line.strip() else [],
+                line,
+                {column: line.strip()},
+                f"{name}:{number}",
+                demand=self.demands.common,
+            )
             for number, line in lines
         )
 
@@ -93,7 +112,7 @@ class Formats:
         for column, request in self.arrays.items():
             if request.level == "image" and not isinstance(value[column], str):
                 raise DataError(f"{where}: {column!r} is no text; expected the name of a file")
-        return Example([where], value, value, where)
+        return Example([where], value, value, where, demand=self.demands.of_json(value, where))
 
     def _conllu_column(self, column: str) -> int | None:
         """Which field of a CoNLL-U line a column of the recipe is; None for one that only MISC can hold."""
@@ -113,9 +132,9 @@ class Formats:
             for name, column in others.items():
                 if not isinstance(column, list) or not all(isinstance(item, str) for item in column):
                     raise DataError(f'{where}: {name!r} is {column!r}, expected a list of strings like "tokens"')
-            return Example(tokens, value, others, where)
+            return Example(tokens, value, others, where, demand=self.demands.of_json(value, where))
         if isinstance(value, dict) and isinstance(value.get("text"), str):
-            return Example(self.tokenizer.tokenize(value["text"]), value, where=where)
+            return self.of_text(value["text"], value, where)._replace(demand=self.demands.of_json(value, where))
         raise DataError(f'{where}: expected {{"tokens": ["...", ...]}} or {{"text": "..."}}')
 
     def write(self, prediction: Prediction, format: Format = "text") -> str:

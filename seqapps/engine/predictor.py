@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import IO, Any
 
 from seqapps.data.arrays import array_column
@@ -16,12 +18,15 @@ from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.several import Column
 from seqapps.engine.assembly import length_notes, shortened
 from seqapps.engine.checkpoint import load_model_tensors
+from seqapps.engine.demands import Wish, check_demand, check_options
 from seqapps.engine.evaluation import evaluating
 from seqapps.engine.formats import Example, Format, Formats
 from seqapps.engine.machine import resolve_device
 from seqapps.engine.model import Model, build_model
 from seqapps.engine.run_folder import RunFolder
-from seqapps.errors import DataError, RunError
+from seqapps.engine.together import predict_batches
+from seqapps.errors import DataError, RunError, UseError
+from seqapps.heads.generation import GeneratingHead
 from seqapps.heads.predictions import Prediction
 from seqapps.recipe import load_recipe
 from seqapps.recipe.recipe import Batching, Recipe
@@ -45,9 +50,17 @@ class Predictor:
         model: in evaluation mode.
         resources: vocabularies and training frequencies.
         longer: texts so far that were longer than what the model reads of them (`data.max_length`).
+        others: further runs whose models predict together with this one: the mean of their probabilities counts. Each
+            reads an example with its own tokenizer and vocabulary; what is predicted must be the same.
     """
 
-    def __init__(self, run: str | os.PathLike[str], *, device: str = "auto"):
+    def __init__(
+        self,
+        run: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        others: Sequence[str | os.PathLike[str]] = (),
+    ):
         self.folder = RunFolder.open(run)
         _check_components(self.folder)
         self.recipe: Recipe = load_recipe(self.folder / "recipe.yaml")
@@ -66,6 +79,32 @@ class Predictor:
         self.tokenizer = self.resources.tokenizers.first
         self.longer = 0
         self.formats = Formats(self.recipe, self.resources, self.tokenizer)
+        self.others = [Predictor(other, device=device) for other in others]
+        for other in self.others:
+            _check_together(self, other)
+
+    @property
+    def together(self) -> list[Predictor]:
+        """This one and the others."""
+        return [self, *self.others]
+
+    def search(self, fields: Mapping[str, Any]) -> None:
+        """Search the texts that are written with these fields of `SearchOptions` instead of the recipe's.
+
+        Raises UseError where nothing is written, or naming the command's options where they have faults.
+        """
+        head = self.model.head
+        if not isinstance(head, GeneratingHead):
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in fields)
+            raise UseError(f"{names}: for models that write texts, and this one is of task {head.task!r}; leave it out")
+        head.search = check_options(head.search.changed(fields))
+
+    def ask(self, *, prefix: str = "", require: Sequence[str] = (), ban: Sequence[str] = ()) -> None:
+        """Ask of every text that is written from now on that it begins with a text, has phrases and has not others.
+
+        Raises UseError where nothing is written, DataError naming a word that is not in the vocabulary.
+        """
+        self.formats.demands.ask(Wish(prefix, tuple(require), tuple(ban)))
 
     def predict(self, examples: Iterable[Any]) -> list[Prediction]:
         """Predictions in the order of `examples`.
@@ -82,14 +121,14 @@ class Predictor:
         arrays = array_requests(self.resources.requests)
         if arrays:
             others = example if isinstance(example, Mapping) else {next(iter(arrays)): example}
-            return Example([where], None, others, where)
+            return Example([where], None, others, where, demand=self.formats.demands.common)
         if isinstance(example, Mapping):
             first, *names = self.resources.input_columns
             others = {name: example[name] for name in names if name in example}
-            return Example(list(example[first]), None, others, where)
+            return Example(list(example[first]), None, others, where, demand=self.formats.demands.common)
         if isinstance(example, str):
-            return Example(self.tokenizer.tokenize(example), example, where=where)
-        return Example(list(example), where=where)
+            return self.formats.of_text(example, example, where)
+        return Example(list(example), where=where, demand=self.formats.demands.common)
 
     def stream(self, examples: Iterable[Example], *, window: int = _WINDOW) -> Iterator[Prediction]:
         """Predictions in the order of `examples`, with memory for `window` of them at a time.
@@ -103,18 +142,40 @@ class Predictor:
     def _predict_chunk(self, chunk: list[Example]) -> list[Prediction]:
         found: list[Any] = [None] * len(chunk)
         empty_texts = self.model.head.empty_texts
-        filled = [i for i, example in enumerate(chunk) if example.tokens or empty_texts == "read"]
-        if len(filled) < len(chunk) and empty_texts == "refused":
-            empty = next(example for example in chunk if not example.tokens)
+        read = [chunk, *(other.reading(chunk) for other in self.others)]
+        filled = [i for i, of_one in enumerate(zip(*read, strict=True)) if all(one.tokens for one in of_one)]
+        if empty_texts == "read":
+            filled = list(range(len(chunk)))
+        elif len(filled) < len(chunk) and empty_texts == "refused":
+            empty = chunk[next(i for i in range(len(chunk)) if i not in filled)]
             raise DataError(f"{empty.where or 'input'}: a text of 0 tokens, nothing to predict from; leave it out")
         if filled:
-            split = self.indexed([chunk[i] for i in filled])
-            with evaluating(self.model):
-                for rows in sorted_batches(split.lengths, Batching(tokens=_TOKENS)):
-                    for row, one in zip(rows, self.model.predict(split.batch(rows).to(self.device)), strict=True):
-                        found[filled[row]] = one
+            self._predict_filled([[examples[i] for i in filled] for examples in read], filled, found)
         pairs = zip(chunk, found, strict=True)
         return [self.model.head.answer(example.tokens, one, example.original) for example, one in pairs]
+
+    def _predict_filled(self, read: list[list[Example]], places: list[int], found: list[Any]) -> None:
+        """Put the predictions for examples, as each run reads them, into these places of `found`."""
+        demands = [example.demand for example in read[0]]
+        if any(map(any, demands)):
+            assert isinstance(self.model.head, GeneratingHead), "others are asked nothing"
+            for example in read[0]:
+                check_demand(example.demand, self.model.head.search, example.where or "input")
+        models = [predictor.model for predictor in self.together]
+        splits = [predictor.indexed(examples) for predictor, examples in zip(self.together, read, strict=True)]
+        with ExitStack() as stack:
+            for model in models:
+                stack.enter_context(evaluating(model))
+            for rows in sorted_batches(splits[0].lengths, Batching(tokens=_TOKENS)):
+                batches = [split.batch(rows).to(self.device) for split in splits]
+                batches[0] = replace(batches[0], demands=[demands[row] for row in rows])
+                for row, one in zip(rows, predict_batches(models, batches), strict=True):
+                    found[places[row]] = one
+
+    def reading(self, examples: list[Example]) -> list[Example]:
+        """Examples that another run has read, as this one does: texts are cut by its own tokenizer."""
+        cut = self.tokenizer.tokenize
+        return [one if one.text is None else one._replace(tokens=cut(one.text)) for one in examples]
 
     def indexed(self, examples: Sequence[Example]) -> IndexedSplit:
         """Examples as the model's input; each has at least one token, if the model needs that."""
@@ -141,6 +202,23 @@ class Predictor:
     def write(self, prediction: Prediction, format: Format = "text") -> str:
         """A prediction as text that ends with a line break; see `seqapps.engine.formats`."""
         return self.formats.write(prediction, format)
+
+
+def _check_together(first: Predictor, other: Predictor) -> None:
+    """UseError naming the run that cannot predict together with the first, and what differs."""
+    one, two = first.model.head, other.model.head
+    if one.task != two.task:
+        why: str | None = f"a model of task {two.task!r}, and {first.folder.path} is of task {one.task!r}"
+    else:
+        why = one.differs(two)
+    missing = {*other.resources.input_columns[1:], *array_requests(other.resources.requests)}
+    missing -= {*first.resources.input_columns, *array_requests(first.resources.requests)}
+    if why is None and missing:
+        why = f"the model reads {sorted(missing)[0]!r}, which that of {first.folder.path} does not"
+    if why is None and bool(other.resources.input_columns) != bool(first.resources.input_columns):
+        why = f"one model reads texts and one does not, this and that of {first.folder.path}"
+    if why is not None:
+        raise UseError(f"--with {other.folder.path}: {why}; use runs that differ in how they read only")
 
 
 def _check_components(folder: RunFolder) -> None:

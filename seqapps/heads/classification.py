@@ -13,7 +13,7 @@ from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.errors import DataError
-from seqapps.heads.head import Loss
+from seqapps.heads.head import Loss, View
 from seqapps.heads.predictions import ClassifiedText
 from seqapps.heads.whole_text import WholeTextHead
 from seqapps.modules.encoded import Encoded
@@ -122,7 +122,12 @@ class Classification(WholeTextHead):
         return self._objective(self.logits(encoded)[known].float(), gold[known])
 
     def predict(self, encoded: Encoded, batch: Batch) -> list[Classified]:
-        probabilities = self.logits(encoded).float().softmax(-1)
+        return self._classified(self.logits(encoded).float().softmax(-1))
+
+    def predict_together(self, views: Sequence[View]) -> list[Classified]:
+        return self._classified(self.mean(views, lambda logits: logits.softmax(-1)))
+
+    def _classified(self, probabilities: Tensor) -> list[Classified]:
         best = probabilities.argmax(-1).tolist()
         return [Classified(self.labels[b], row) for b, row in zip(best, probabilities.tolist(), strict=True)]
 

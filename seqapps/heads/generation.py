@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
@@ -14,15 +15,16 @@ from torch import Tensor, nn
 
 from seqapps.cells import Lengths
 from seqapps.data.batch import Batch
+from seqapps.data.demands import Demand
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.requests import Request, source_of
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from seqapps.errors import UseError
-from seqapps.heads.head import Head, Loss
+from seqapps.heads.head import Head, Loss, View
 from seqapps.heads.predictions import Alternative, WrittenText
 from seqapps.modules.encoded import Encoded
-from seqapps.modules.search import Hypothesis, SearchOptions, search
+from seqapps.modules.search import Ensemble, Hypothesis, SearchOptions, search
 from seqapps.recipe.spec import Spec
 
 __all__ = ["GeneratingHead", "Written", "check_generation", "points", "read_columns", "target_request"]
@@ -126,7 +128,27 @@ class GeneratingHead(Head):
         return (batch.fields[source_of(self.column)].values,) if self.decoder.points else ()
 
     def predict(self, encoded: Encoded, batch: Batch) -> list[Written]:
-        found, known = self._search(encoded, batch), self._known(encoded, batch)
+        return self.predict_together([View(self, encoded, batch)])
+
+    def differs(self, other: Head) -> str | None:
+        assert isinstance(other, GeneratingHead)
+        if other.decoder.points or self.decoder.points:
+            return "a decoder with a pointer writes words of its own source, which the mean of several cannot do"
+        if other.column != self.column:
+            return f"it writes the column {other.column!r}, the other run {self.column!r}"
+        if other.tokenizer.to_json() != self.tokenizer.to_json() or type(other.tokenizer) is not type(self.tokenizer):
+            return "the tokenizers of what is written differ"
+        one, two = self.vocabulary.symbols, other.vocabulary.symbols
+        if one == two:
+            return None
+        odd = sorted({*one} ^ {*two})
+        where = f"{odd[0]!r} is in one only" if odd else "the same in another order"
+        return f"the vocabularies of what is written differ, {len(one)} and {len(two)} symbols, {where}"
+
+    def predict_together(self, views: Sequence[View]) -> list[Written]:
+        """By the mean of probabilities at each step; the first model's attention counts, and its limits."""
+        _, encoded, batch = views[0]
+        found, known = self._search(views), _known(views)
         sizes, strangers = encoded.lengths.values.tolist(), self._strangers(batch)
         return [self._written(*of_one) for of_one in zip(found, sizes, strangers, known, strict=True)]
 
@@ -135,8 +157,8 @@ class GeneratingHead(Head):
         found = batch.fields[source_of(self.column)].unknown if self.decoder.points else None
         return [()] * len(batch) if found is None else found
 
-    def _search(self, encoded: Encoded, batch: Batch) -> list[list[Hypothesis]]:
-        options, ratio = self.search, self.max_length_ratio
+    def _search(self, views: Sequence[View]) -> list[list[Hypothesis]]:
+        (_, encoded, batch), options = views[0], self.search
         if self.quick and options.method != "greedy":
             options = SearchOptions(
                 method="greedy",
@@ -144,12 +166,14 @@ class GeneratingHead(Head):
                 max_length=options.max_length,
                 no_repeat=options.no_repeat,
             )
-        limits = None
-        if ratio is not None:
-            limits = [int(ratio * length) + _EXTRA for length in encoded.lengths.values.tolist()]
-        state, memory = self.decoder.start(encoded, *self._source(batch))
+        demands = batch.demands or [Demand()] * len(batch)
+        starts = [head.decoder.start(own, *head._source(its_batch)) for head, own, its_batch in views]
+        generator, (state, memory) = self.decoder, starts[0]
+        if len(views) > 1:
+            generator = Ensemble([view.head.decoder for view in views], attention="first")
+            state, memory = zip(*starts, strict=True)
         found = search(
-            self.decoder,
+            generator,
             state,
             memory,
             torch.full((len(batch),), self.vocabulary[BOS], device=encoded.outputs.device),
@@ -158,25 +182,31 @@ class GeneratingHead(Head):
             banned=self.closed,
             source_mask=encoded.lengths.mask.t(),
             seeds=batch.examples.tolist() if options.method == "sampling" else None,
-            limits=limits,
+            limits=self._limits(encoded, demands),
+            prefixes=[demand.prefix for demand in demands],
+            required=[demand.required for demand in demands],
+            excluded=[demand.excluded for demand in demands],
             attention=self.decoder.attends and not self.quick,
         )
         if not all(found):
             raise UseError(
-                f"head {self.task!r}: search: min_length and no_repeat leave nothing to be written; lower one"
+                f"head {self.task!r}: search: min_length and no_repeat leave nothing to be written; lower one, or ban "
+                "fewer phrases"
             )
         return found
 
-    def _known(self, encoded: Encoded, batch: Batch) -> list[tuple[float | None, int | None]]:
-        """Negative log-likelihood and number of the tokens that should have been written, where they are known."""
-        field = batch.fields.get(self.column)
-        if field is None:
-            return [(None, None)] * len(batch)
+    def _limits(self, encoded: Encoded, demands: Sequence[Demand]) -> list[int] | None:
+        """Tokens that may be written for each example: in proportion to those read, and what is asked."""
+        ratio = self.max_length_ratio
+        if ratio is None:
+            return None
+        lengths = encoded.lengths.values.tolist()
+        return [max(int(ratio * n) + _EXTRA, one.length) for n, one in zip(lengths, demands, strict=True)]
+
+    def token_nll(self, encoded: Encoded, batch: Batch) -> Tensor:
+        """Negative log-likelihood of each token that should have been written, (N,) float64, time by time."""
         outputs, targets, _ = self._forced(encoded, batch)
-        lengths = Lengths(field.lengths, field.values.size(1), field.values.device)
-        nll = torch.zeros(lengths.mask.shape, dtype=torch.float64, device=targets.device)
-        nll[lengths.mask] = self.decoder.nll(outputs, targets)
-        return list(zip(nll.sum(0).tolist(), field.lengths.tolist(), strict=True))
+        return self.decoder.nll(outputs, targets)
 
     def _written(
         self,
@@ -228,6 +258,19 @@ class GeneratingHead(Head):
             "tokens": tokens,
             "log_prob": None if prediction.log_prob is None else round(prediction.log_prob, 4),
         }
+
+
+def _known(views: Sequence[View]) -> list[tuple[float | None, int | None]]:
+    """Negative log-likelihood and number of the tokens that should have been written, where they are known."""
+    head, _, batch = views[0]
+    field = batch.fields.get(head.column)
+    if field is None:
+        return [(None, None)] * len(batch)
+    of_each = torch.stack([view.head.token_nll(view.encoded, view.batch) for view in views])
+    lengths = Lengths(field.lengths, field.values.size(1), field.values.device)
+    nll = torch.zeros(lengths.mask.shape, dtype=torch.float64, device=of_each.device)
+    nll[lengths.mask] = math.log(len(views)) - (-of_each).logsumexp(0)
+    return list(zip(nll.sum(0).tolist(), field.lengths.tolist(), strict=True))
 
 
 def _real(values: Tensor, lengths: Lengths) -> Tensor:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from seqapps.metrics.evaluation import Evaluation
     from seqapps.metrics.intervals import Bootstrap
 
-__all__ = ["Head", "Loss"]
+__all__ = ["Head", "Loss", "View"]
 
 
 class Loss(NamedTuple):
@@ -37,6 +37,14 @@ class Loss(NamedTuple):
     nll: Tensor
     count: int  # type: ignore[assignment]  # the field's word; hides tuple.count
     unit: Literal["token", "sentence"]
+
+
+class View(NamedTuple):
+    """What one of several models makes of a batch: its head, what its encoder says, and the batch in its numbers."""
+
+    head: Any
+    encoded: Encoded
+    batch: Batch
 
 
 class Head(nn.Module, abc.ABC):
@@ -92,6 +100,18 @@ class Head(nn.Module, abc.ABC):
     @abc.abstractmethod
     def predict(self, encoded: Encoded, batch: Batch) -> list[Any]:
         """One prediction per example, in the order of the batch."""
+
+    def differs(self, other: Head) -> str | None:
+        """Why predictions of this and another trained head of the task cannot be averaged; None if they can be."""
+        return f"models of task {self.task!r} are not averaged"
+
+    def predict_together(self, views: Sequence[View]) -> list[Any]:
+        """One prediction per example by the mean of several models' probabilities, as `predict` gives them.
+
+        Args:
+            views: one for each model, this one's first; `differs` has nothing against any.
+        """
+        raise ComponentError(f"{type(self).__name__}: predictions of several models cannot be averaged")
 
     @abc.abstractmethod
     def answer(self, tokens: list[str], found: Any, original: Any) -> Prediction:

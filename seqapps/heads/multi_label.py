@@ -13,7 +13,7 @@ from seqapps.data.batch import Batch
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.errors import DataError
-from seqapps.heads.head import Loss
+from seqapps.heads.head import Loss, View
 from seqapps.heads.predictions import MultiLabelledText
 from seqapps.heads.whole_text import WholeTextHead
 from seqapps.modules.encoded import Encoded
@@ -107,6 +107,9 @@ class MultiLabel(WholeTextHead):
 
     def predict(self, encoded: Encoded, batch: Batch) -> list[Labelled]:
         return [self._labelled(row) for row in self.logits(encoded).float().sigmoid().tolist()]
+
+    def predict_together(self, views: Sequence[View]) -> list[Labelled]:
+        return [self._labelled(row) for row in self.mean(views, torch.sigmoid).tolist()]
 
     def _labelled(self, probabilities: list[float]) -> Labelled:
         pairs = zip(self.labels, probabilities, strict=True)

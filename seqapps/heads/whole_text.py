@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from seqapps.data.requests import Request
 from seqapps.data.vocabulary import Vocabulary
-from seqapps.heads.head import Head
+from seqapps.heads.head import Head, View
 from seqapps.modules.encoded import Encoded
 from seqapps.modules.feedforward import FeedforwardLayers, check_layers
 from seqapps.modules.pooling import Pool, Pooling
@@ -55,6 +56,21 @@ class WholeTextHead(Head):
         if twice is not None:
             faults.append(("labels", f"label {twice!r} is declared twice; remove one of them"))
         return faults
+
+    def differs(self, other: Head) -> str | None:
+        assert isinstance(other, WholeTextHead)
+        if set(other.labels) == set(self.labels):
+            return None
+        odd = sorted(set(other.labels) ^ set(self.labels))
+        return f"labels differ, {len(self.labels)} and {len(other.labels)} (here: {odd[0]!r})"
+
+    def mean(self, views: Sequence[View], probabilities: Callable[[Tensor], Tensor]) -> Tensor:
+        """(B, K) float: the mean of what several models' logits say, in the order of this one's labels."""
+        found = []
+        for head, encoded, _ in views:
+            order = [head.labels.index(label) for label in self.labels]
+            found.append(probabilities(head.logits(encoded).float())[:, order])
+        return torch.stack(found).mean(0)
 
     def logits(self, encoded: Encoded) -> Tensor:
         """(B, K): a score of each label."""

@@ -64,7 +64,7 @@ class Ensemble:
         probabilities      log p = log(1/M sum_m p_m)
         log_probabilities  log p = 1/M sum_m log p_m,  which does not sum to 1 and is not made to
 
-    Attention is the mean, where every generator gives it.
+    Attention is the mean, where every generator gives it, or the first one's, where sources differ in length.
 
         both = Ensemble([one, other])
         search(both, (state_of_one, state_of_other), (memory_of_one, memory_of_other), first, options, eos=eos)
@@ -74,12 +74,14 @@ class Ensemble:
         self,
         generators: Sequence[Generator],
         mean: Literal["probabilities", "log_probabilities"] = "probabilities",
+        *,
+        attention: Literal["mean", "first"] = "mean",
     ):
         if not generators:
             raise UseError("ensemble: no generators; give at least one")
         if mean not in ("probabilities", "log_probabilities"):
             raise UseError(f"ensemble: mean is {mean!r}; expected 'probabilities' or 'log_probabilities'")
-        self.generators, self.mean = list(generators), mean
+        self.generators, self.mean, self.attention = list(generators), mean, attention
 
     def step(self, tokens: Tensor, state: Tree, memory: Tree) -> Step:
         memory = (None,) * len(self.generators) if memory is None else memory
@@ -93,6 +95,8 @@ class Ensemble:
             combined = log_probs.logsumexp(0) - math.log(len(steps))
         else:
             combined = log_probs.mean(0)
+        if self.attention == "first":
+            return Step(combined, tuple(step.state for step in steps), steps[0].attention)
         attentions = [step.attention for step in steps if step.attention is not None]
         attention = torch.stack(attentions).mean(0) if len(attentions) == len(steps) else None
         return Step(combined, tuple(step.state for step in steps), attention)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 __all__ = ["SearchOptions"]
@@ -76,6 +76,13 @@ class SearchOptions:
         if fields["method"] == "beam":
             faults += _beam_faults(fields)
         return faults
+
+    def changed(self, fields: Mapping[str, Any]) -> SearchOptions:
+        """These with other values. A beam that is asked for is what is searched with, whatever the method was."""
+        others = dict(fields)
+        if "beam" in fields and self.method != "beam":
+            others |= {"method": "beam", **_SAMPLING_ONLY}
+        return replace(self, **others)
 
     def faults(self) -> Faults:
         """What `check_fields` says of these values."""
