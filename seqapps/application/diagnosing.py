@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqapps.application.measuring import open_split
+from seqapps.application.measuring import open_split, places_of
 from seqapps.application.reporting import report
 from seqapps.diagnostics.clipping import clipped_share
 from seqapps.diagnostics.diagnosis import diagnose_model
@@ -86,7 +86,7 @@ def _diagnosis(
     if split is None:
         known = folder.read_json("environment.json")["fingerprints"]
         split = "validation" if "validation" in known else recipe.evaluation.splits[0]
-    ready = open_split(predictor, recipe, split, data_root)
+    ready = open_split(predictor, recipe, split, places_of(predictor, data_root))
     diagnosed = diagnose_model(predictor.model, ready, sequences=sequences, token=token)
     return {
         "name": folder.path.name,

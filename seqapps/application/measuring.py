@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,23 @@ from seqapps.engine.evaluation import bootstrap_of, predict_split
 from seqapps.engine.machine import resolve_arithmetic
 from seqapps.engine.predictor import Predictor
 from seqapps.engine.progress import Console
+from seqapps.engine.together import predict_splits
 from seqapps.errors import DataError, UseError
 from seqapps.recipe.recipe import Recipe
 from seqapps.recipe.spec import Spec
 
-__all__ = ["evaluate", "open_split"]
+__all__ = ["evaluate", "open_split", "places_of"]
 
 PathLike = str | os.PathLike[str]
 
 
 def evaluate(
-    run: PathLike, *, split: str | None = None, file: PathLike | None = None, data_root: PathLike | None = None
+    run: PathLike,
+    *,
+    split: str | None = None,
+    file: PathLike | None = None,
+    data_root: PathLike | None = None,
+    others: Sequence[PathLike] = (),
 ) -> dict[str, Any]:
     """Measure a run's model on a split of its data, or on a file of the same kind.
 
@@ -35,22 +41,28 @@ def evaluate(
         split: name of a split; none and no file = the first of the recipe's evaluation splits.
         file: read as the recipe's source reads its files, or by its ending: .conllu, .jsonl, .json, .csv, .tsv,
             .parquet.
+        others: runs whose models predict together with this one, each with its own tokenizers and vocabularies; data
+            and scores are those of the first.
 
     Returns:
         {"name", "task", "headline", "split", "metrics"}, metrics as in report.json.
     """
     if split is not None and file is not None:
         raise UseError("evaluate: give a split or a file, not both")
-    predictor = Predictor(run)
+    predictor = Predictor(run, others=others)
     recipe, environment = predictor.recipe, predictor.folder.read_json("environment.json")
     name = split or recipe.evaluation.splits[0]
     if file is not None:
         recipe, name = _recipe_for_file(recipe, Path(file), environment["recognised"]), "test"
-    ready = open_split(predictor, recipe, name, data_root)
+    splits = _splits(predictor, recipe, name, places_of(predictor, data_root))
     arithmetic = resolve_arithmetic(recipe.training, predictor.device)
+    how = (recipe.data.batching, predictor.device, arithmetic.autocast)
     with arithmetic.active():
-        predictions = predict_split(predictor.model, ready, recipe.data.batching, predictor.device, arithmetic.autocast)
-    found = predictor.model.head.evaluate(ready, predictions, bootstrap_of(recipe.evaluation))
+        if predictor.others:
+            predictions = predict_splits([one.model for one in predictor.together], splits, *how)
+        else:
+            predictions = predict_split(predictor.model, splits[0], *how)
+    found = predictor.model.head.evaluate(splits[0], predictions, bootstrap_of(recipe.evaluation))
     return {
         "name": predictor.folder.path.name,
         "task": predictor.model.head.task,
@@ -60,9 +72,18 @@ def evaluate(
     }
 
 
-def open_split(predictor: Predictor, recipe: Recipe, name: str, data_root: PathLike | None) -> IndexedSplit:
-    """A split of a recipe's data as the model of a run reads it; looked for where the run found its data."""
-    places = _places(predictor.folder.read_json("environment.json")["places"], data_root)
+def _splits(predictor: Predictor, recipe: Recipe, name: str, places: Places) -> list[IndexedSplit]:
+    """A split as each model reads it that predicts together with this one, itself first; all from the same data."""
+    found = []
+    for one in predictor.together:
+        own = one.recipe.data
+        data = dataclasses.replace(recipe.data, max_length=own.max_length, kept=own.kept)
+        found.append(open_split(one, dataclasses.replace(recipe, model=one.recipe.model, data=data), name, places))
+    return found
+
+
+def open_split(predictor: Predictor, recipe: Recipe, name: str, places: Places) -> IndexedSplit:
+    """A split of a recipe's data as the model of a run reads it."""
     _, datasets = load_splits(recipe, places, [], [name])
     requests, resources = requests_of(recipe.model), predictor.resources
     texts = tokenized(datasets[name], requests, name, resources.tokenizers)
@@ -82,8 +103,9 @@ _READERS = {
 }
 
 
-def _places(recorded: Mapping[str, str | None], data_root: PathLike | None) -> Places:
+def places_of(predictor: Predictor, data_root: PathLike | None) -> Places:
     """Where the run looked for its data, unless told otherwise."""
+    recorded = predictor.folder.read_json("environment.json")["places"]
     root = data_root if data_root is not None else recorded["data_root"]
     return Places(Path(recorded["recipe_folder"] or "."), Path(root) if root is not None else None)
 

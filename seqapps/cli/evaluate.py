@@ -19,16 +19,24 @@ __all__ = ["evaluate"]
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Evaluate on this file instead, read as the run's source reads its files, or by its ending.",
 )
+@options.others
 @options.data_root
 @options.as_json
-def evaluate(run: Path, split: str | None, file: Path | None, data_root: Path | None, as_json: bool) -> None:
+def evaluate(
+    run: Path,
+    split: str | None,
+    file: Path | None,
+    others: tuple[Path, ...],
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
     """Evaluate a finished run on a split or on a file."""
     if split is not None and file is not None:
         raise click.UsageError("--split and --file exclude each other; give one of them")
     from seqapps.application import evaluate as evaluate_run
     from seqapps.cli.scores import score_table
 
-    report = evaluate_run(run, split=split, file=file, data_root=data_root)
+    report = evaluate_run(run, split=split, file=file, data_root=data_root, others=others)
     if as_json:
         options.echo_json(report)
     else:

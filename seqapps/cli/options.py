@@ -6,10 +6,18 @@ from pathlib import Path
 
 import click
 
-__all__ = ["as_json", "data_root", "echo_json", "recipe", "run", "settings"]
+__all__ = ["as_json", "data_root", "echo_json", "others", "recipe", "run", "settings"]
 
 recipe = click.argument("recipe", metavar="RECIPE")
 run = click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+others = click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Average with the probabilities of another run of the task; may be given several times.",
+)
 settings = click.option(
     "--set",
     "settings",

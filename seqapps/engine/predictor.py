@@ -218,7 +218,7 @@ def _check_together(first: Predictor, other: Predictor) -> None:
     if why is None and bool(other.resources.input_columns) != bool(first.resources.input_columns):
         why = f"one model reads texts and one does not, this and that of {first.folder.path}"
     if why is not None:
-        raise UseError(f"--with {other.folder.path}: {why}; use runs that differ in how they read only")
+        raise UseError(f"--with {other.folder.path}: {why}; leave it out")
 
 
 def _check_components(folder: RunFolder) -> None:

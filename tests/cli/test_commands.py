@@ -60,7 +60,8 @@ def test_a_recipe_that_is_nowhere_gets_a_suggestion(seqapps, application, recipe
 
 def test_evaluate_prints_an_aligned_table(seqapps, application):
     result = seqapps("evaluate", "runs/r", "--split", "test")
-    assert application.calls == [("evaluate", (Path("runs/r"),), {"split": "test", "file": None, "data_root": None})]
+    expected = {"split": "test", "file": None, "data_root": None, "others": ()}
+    assert application.calls == [("evaluate", (Path("runs/r"),), expected)]
     assert result.stdout.splitlines() == [
         "accuracy                    92.81 %    95 % interval 92.40 to 93.20",
         "accuracy_out_of_vocabulary  undefined",
@@ -79,7 +80,7 @@ def test_evaluate_takes_a_split_or_a_file(seqapps, application, recipe):
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_predict_reads_standard_input(seqapps, application, arguments):
     result = seqapps("predict", "runs/r", *arguments, "--format", "jsonl", input="grüße\nb\n".encode())
-    assert application.calls == [("load", (Path("runs/r"),), {"device": "auto"})]
+    assert application.calls == [("load", (Path("runs/r"),), {"device": "auto", "others": ()})]
     assert result.stdout_bytes.decode() == "GRÜSSE jsonl\nB jsonl\n"
 
 
@@ -100,7 +101,7 @@ def test_predict_writes_before_it_has_read_everything(seqapps, application):
             seen.append(("written", prediction))
             return prediction
 
-    application.load = lambda run, device: Watching()
+    application.load = lambda run, device, others: Watching()
     seqapps("predict", "runs/r", input="a\nb\n")
     assert seen == [("read", "a"), ("written", "a"), ("read", "b"), ("written", "b")]
 

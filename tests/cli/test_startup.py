@@ -82,7 +82,7 @@ class Predictor:
             yield from chunk
     def write(self, prediction, format): return prediction.decode().upper()
 
-sys.modules["seqapps.application"] = types.SimpleNamespace(load=lambda run, device: Predictor())
+sys.modules["seqapps.application"] = types.SimpleNamespace(load=lambda run, device, others: Predictor())
 from seqapps.cli.main import main
 main(["predict", "runs/r"])
 """
