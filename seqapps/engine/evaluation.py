@@ -83,10 +83,11 @@ def bootstrap_of(section: sections.Evaluation) -> Bootstrap | None:
 def compare_baselines(
     model: Model, train: IndexedSplit, split: IndexedSplit, evaluation: Any, bootstrap: Bootstrap | None
 ) -> dict[str, dict[str, Any]]:
-    """For each trivial baseline of the task its scores, and the model's headline minus its own."""
+    """For each trivial baseline of the task its scores, and the model's headline minus its own, if it has one."""
     compared: dict[str, dict[str, Any]] = {"baselines": {}, "differences": {}}
     for name, predictions in model.head.baselines(train, split):
         found = model.head.evaluate(split, predictions, bootstrap)
         compared["baselines"][name] = {"metrics": found.metrics()}
-        compared["differences"][name] = evaluation.difference(found, bootstrap).to_json()
+        if evaluation.headline in found.scores:  # no baseline that writes texts has a perplexity
+            compared["differences"][name] = evaluation.difference(found, bootstrap).to_json()
     return compared

@@ -27,7 +27,8 @@ model:
     decoder: {hidden_size: 24, embedding_size: 12, pointer: true}
     search: {beam: 3, max_length: 8}
     bleu_tokenize: none
-training: {optimizer: {type: adam, lr: 2e-2}, clip_norm: 5, epochs: 14, seed: 1, threads: 1, device: cpu}
+    headline: perplexity
+training: {optimizer: {type: adam, lr: 2e-2}, clip_norm: 5, epochs: 10, seed: 1, threads: 1, device: cpu}
 """
 
 
@@ -76,9 +77,9 @@ def copier(trained, monkeypatch):
 
 def test_names_that_were_never_seen_are_written(copier):
     page = copier.folder.read_json("report.json")
-    assert page["metrics"]["exact_match"]["value"] > 0.9
+    assert page["metrics"]["exact_match"]["value"] > 0.95
     assert 0.4 < page["metrics"]["copied"]["value"] < 0.7
-    assert page["metrics"]["perplexity"]["value"] < 2
+    assert page["metrics"]["perplexity"]["value"] < 1.1
     lines = (copier.folder / "predictions.jsonl").read_text(encoding="utf8").splitlines()
     assert any("test0a" in json.loads(line)["tokens"] for line in lines)
     (one, other) = copier.predict(["see Grace and Alan", "call Edsger"])
