@@ -40,7 +40,8 @@ def evaluate_translation(
     """Compare texts that were written with their references.
 
     Scores (METRICS says what they are): bleu, chrf and ter of the texts as sacreBLEU computes them; exact_match and
-    length_ratio of their tokens; character_error_rate of the texts; perplexity, if every example has nll and count; copied, if every one tells.
+    length_ratio of their tokens; character_error_rate of the texts; perplexity, if every example has nll and count;
+    copied, if every one tells.
 
     Tables: signatures, {score: sacreBLEU's signature}; by_length, BLEU by length of the source (see `tagging_tables`);
     examples, by chrF; lengths; words; attention (see `generation.tables`).
