@@ -8,7 +8,7 @@ import datetime
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,7 @@ def run(
     path = Path(recipe)
     checked = load_recipe(path, settings)
     folder = RunFolder(output if output is not None else Path("runs") / checked.name)
-    if resume and overwrite:
-        raise UseError("--resume and --overwrite exclude each other; give one of them")
-    _check_free(folder, taken_is_fine=resume or overwrite)
-    resuming = resume and folder.has("state.safetensors")
-    if resume and not resuming:
-        Console().say(f"{folder.path}: nothing to resume; starting from the beginning")
+    resuming = _resumes(folder, resume, overwrite)
     if resuming:
         _check_resumable(folder, checked)
         if folder.finished and not _goes_on(folder, checked):
@@ -97,10 +92,25 @@ def run(
             else:
                 folder.clear()
                 _write_beginning(folder, checked, data, model, cells, arithmetic, notes, places)
-            for cell, number in Counter(cells.values()).items():
-                Console().say(f"{folder.path}: {cell}" + (f", {number} times" if number > 1 else ""))
+            _say_kernels(folder, cells)
             _train_and_report(checked, data, fit, arithmetic, folder)
     return folder
+
+
+def _resumes(folder: RunFolder, resume: bool, overwrite: bool) -> bool:
+    """Does a run go on with what is in its folder? RunError if what is there is in its way."""
+    if resume and overwrite:
+        raise UseError("--resume and --overwrite exclude each other; give one of them")
+    _check_free(folder, taken_is_fine=resume or overwrite)
+    resuming = resume and folder.has("state.safetensors")
+    if resume and not resuming:
+        Console().say(f"{folder.path}: nothing to resume; starting from the beginning")
+    return resuming
+
+
+def _say_kernels(folder: RunFolder, cells: Mapping[str, str]) -> None:
+    for cell, number in Counter(cells.values()).items():
+        Console().say(f"{folder.path}: {cell}" + (f", {number} times" if number > 1 else ""))
 
 
 def _check_free(folder: RunFolder, *, taken_is_fine: bool) -> None:

@@ -87,8 +87,8 @@ def generate(
         UseError: no language model, faults of the options, or a prompt with words that are not in the vocabulary.
     """
     generator = NextToken(predictor)
-    vocabulary = generator.head.vocabulary
-    prefixes = [_numbers(predictor, prompt) for prompt in prompts]
+    head, vocabulary = generator.head, generator.head.vocabulary
+    prefixes = [_numbers(predictor, head, prompt) for prompt in prompts]
     banned = () if unknown else ((vocabulary[UNK],),)
     for number, prefix in enumerate(prefixes):
         longer = replace(options, max_length=options.max_length + len(prefix))
@@ -104,11 +104,10 @@ def generate(
                 banned=banned,
                 seeds=[seed + number] if options.method == "sampling" else None,
             )
-        yield [_written(predictor, hypothesis) for hypothesis in found]
+        yield [_written(predictor, vocabulary.symbols, hypothesis) for hypothesis in found]
 
 
-def _numbers(predictor: Predictor, prompt: str) -> list[int]:
-    head = language_model(predictor)
+def _numbers(predictor: Predictor, head: LanguageModel, prompt: str) -> list[int]:
     request = predictor.resources.requests[head.column]
     tokens = predictor.tokenizer.tokenize(prompt)
     forms = [token.lower() if request.lowercase else token for token in tokens]
@@ -121,7 +120,6 @@ def _numbers(predictor: Predictor, prompt: str) -> list[int]:
     return [head.vocabulary[form] for form in forms]
 
 
-def _written(predictor: Predictor, found: Hypothesis) -> Written:
-    symbols = language_model(predictor).vocabulary.symbols
+def _written(predictor: Predictor, symbols: Sequence[str], found: Hypothesis) -> Written:
     tokens = [symbols[number] for number in found.tokens]
     return Written(predictor.tokenizer.detokenize(tokens), tokens, found.log_prob, found.ended)

@@ -113,6 +113,12 @@ def test_all_texts_have_what_is_required_and_not_what_is_banned(command):
 
 
 def test_required_phrases_lift_the_limit_that_the_source_sets(command):
+    phrase = " ".join(["eins zwei drei vier"] * 4)  # where 1 x 1 token and 10 more is the limit
+    (found,) = lines(command("words", "--require", phrase, "--max-length", "30", input="one\n"))
+    assert phrase in found
+
+
+def test_required_phrases_may_take_all_the_room_there_is(command):
     phrase = "eins zwei drei vier eins zwei drei vier"  # with the end mark all that max_length leaves
     assert lines(command("words", "--require", phrase, input="one\n")) == [phrase]
 
@@ -123,8 +129,8 @@ def test_all_texts_begin_with_the_prefix(command):
 
 def test_a_json_line_asks_of_its_own_text_beside_what_is_asked_of_all(command):
     asked = [
-        {"text": "one two", "require": ["vier vier", "drei"], "id": 1},
-        {"text": "one two", "prefix": "vier", "ban": ["eins"]},
+        {"text": "one two three", "require": ["vier vier", "drei"], "id": 1},
+        {"text": "one", "prefix": "vier", "ban": ["eins"]},  # shorter, so that it comes first in its batch
         {"tokens": ["one", "two"]},
     ]
     text = "".join(json.dumps(line) + "\n" for line in asked)

@@ -264,3 +264,9 @@ training: {optimizer: {type: adam, lr: 0.01}, epochs: 1}
     line = {"tokens": record["tokens"], "labels": ["O"] * len(record["tokens"])}
     Path("more.jsonl").write_text(json.dumps(line) + "\n", encoding="utf8")
     assert evaluate(run.path, file="more.jsonl")["split"] == "more.jsonl"
+
+
+def test_taggers_are_not_averaged(tagger):
+    run = tagger.folder.path
+    with pytest.raises(UseError, match=rf"--with {run}: models of task 'tagging' are not averaged; leave it out"):
+        seqapps.load(run, others=[run])
