@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import IO, Any
 
-from seqapps.data.arrays import array_column
+from seqapps.data.arrays import ArrayColumn, array_column
 from seqapps.data.batch import Rows
 from seqapps.data.batching import sorted_batches
 from seqapps.data.indexed import IndexedSplit
-from seqapps.data.requests import array_requests
+from seqapps.data.requests import Request, array_requests
 from seqapps.data.resources import FormColumn, Resources
 from seqapps.data.several import Column
 from seqapps.engine.assembly import length_notes, shortened
@@ -26,7 +26,7 @@ from seqapps.engine.model import Model, build_model
 from seqapps.engine.run_folder import RunFolder
 from seqapps.engine.together import predict_batches
 from seqapps.errors import DataError, RunError, UseError
-from seqapps.heads.generation import GeneratingHead
+from seqapps.heads.generation import GeneratingHead, Written
 from seqapps.heads.predictions import Prediction
 from seqapps.recipe import load_recipe
 from seqapps.recipe.recipe import Batching, Recipe
@@ -50,6 +50,7 @@ class Predictor:
         model: in evaluation mode.
         resources: vocabularies and training frequencies.
         longer: texts so far that were longer than what the model reads of them (`data.max_length`).
+        written, cut: texts so far that the model wrote, and how many of them were cut at the limit of their length.
         others: further runs whose models predict together with this one: the mean of their probabilities counts. Each
             reads an example with its own tokenizer and vocabulary; what is predicted must be the same.
     """
@@ -77,7 +78,7 @@ class Predictor:
         load_model_tensors(self.model, tensors, str(self.folder / "model.safetensors"))
         self.model.to(self.device).eval()
         self.tokenizer = self.resources.tokenizers.first
-        self.longer = 0
+        self.longer = self.written = self.cut = 0
         self.formats = Formats(self.recipe, self.resources, self.tokenizer)
         self.others = [Predictor(other, device=device) for other in others]
         for other in self.others:
@@ -151,6 +152,8 @@ class Predictor:
             raise DataError(f"{empty.where or 'input'}: a text of 0 tokens, nothing to predict from; leave it out")
         if filled:
             self._predict_filled([[examples[i] for i in filled] for examples in read], filled, found)
+        texts = [one for one in found if isinstance(one, Written)]
+        self.written, self.cut = self.written + len(texts), self.cut + sum(not one.ended for one in texts)
         pairs = zip(chunk, found, strict=True)
         return [self.model.head.answer(example.tokens, one, example.original) for example, one in pairs]
 
@@ -185,15 +188,26 @@ class Predictor:
             columns[name] = _form_column(texts)
         for name, request in array_requests(self.resources.requests).items():
             things = [_thing(example, name) for example in examples]
-            columns[name] = array_column(request, things, lambda row: examples[row].where or f"input, row {row + 1}")
+            columns[name] = self._array_column(request, things, [example.where or "input" for example in examples])
         columns, longer = shortened(self.recipe, columns)
         self.longer += longer
         return IndexedSplit(columns, self.resources, "input")
 
+    def _array_column(self, request: Request, things: list[Any], where: list[str]) -> ArrayColumn:
+        column, size = array_column(request, things, where.__getitem__), self.resources.sizes.get(request.key)
+        if size is not None and column.size != size:
+            found = f"{request.column!r} holds vectors of {column.size} numbers, the model reads vectors of {size}"
+            raise DataError(f"{where[0]}: {found}; is it the network that made those of training?")
+        return column
+
     @property
     def notes(self) -> list[str]:
         """What a reader of the predictions so far should know."""
-        return length_notes(self.recipe, {"the input": self.longer})
+        notes = length_notes(self.recipe, {"the input": self.longer})
+        if self.cut:
+            limit = "raise --max-length, or search.max_length and max_length_ratio in the recipe, if they should go on"
+            notes.append(f"{self.cut} of {self.written} texts were cut before an end mark came; {limit}")
+        return notes
 
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
         """Examples from bytes, one at a time; see `seqapps.engine.formats`."""

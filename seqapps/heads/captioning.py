@@ -103,7 +103,7 @@ class Captioning(GeneratingHead):
     @property
     def scores(self) -> tuple[str, ...]:
         bleu = tuple(f"bleu_{n}" for n in range(1, 5))
-        shared = ("rouge_l", "length_ratio", "exact_match", "novel", "vocabulary_used", "perplexity")
+        shared = ("rouge_l", "length_ratio", "exact_match", "novel", "vocabulary_used", "cut", "perplexity")
         return ("cider_d", *bleu, *shared)
 
     def read(self, split: IndexedSplit, row: int) -> dict[str, Any]:
@@ -129,6 +129,7 @@ class Captioning(GeneratingHead):
                 log_prob=written.log_prob,
                 nll=written.nll,
                 count=written.count,
+                ended=written.ended,
             )
             for row, written in enumerate(predictions)
         ]

@@ -126,7 +126,7 @@ class Translation(GeneratingHead):
 
     @property
     def scores(self) -> tuple[str, ...]:
-        names = ["bleu", "chrf", "ter", "exact_match", "length_ratio", "character_error_rate", "perplexity"]
+        names = ["bleu", "chrf", "ter", "exact_match", "length_ratio", "character_error_rate", "cut", "perplexity"]
         if self._copies:
             names.insert(5, "copied")
         return (self._headline, *(name for name in names if name != self._headline))
@@ -156,7 +156,7 @@ class Translation(GeneratingHead):
             texts = self.references(split, row)
             forced = (found.log_prob, found.nll, found.count, found.attention)
             copied = sum(token not in self.vocabulary for token in tokens) if self._copies else None
-            examples.append(WrittenExample(source, self.text(tokens), tokens, *texts, *forced, copied))  # type: ignore[arg-type]
+            examples.append(WrittenExample(source, self.text(tokens), tokens, *texts, *forced, copied, found.ended))  # type: ignore[arg-type]
         return evaluate_translation(
             examples,
             bootstrap=bootstrap,

@@ -49,6 +49,7 @@ METRICS: dict[str, Metric] = {
     "ter": Metric("points", False, "edits and shifts per 100 words of the reference, as sacreBLEU"),
     "exact_match": Metric("fraction", True, "texts whose tokens are all those of a reference, in order"),
     "length_ratio": Metric("ratio", True, "tokens written per token of the reference; 1 is best"),
+    "cut": Metric("fraction", False, "texts that were cut at the limit of their length, before an end mark"),
     "copied": Metric("fraction", True, "tokens written that the vocabulary lacks, taken from what was read"),
     "character_error_rate": Metric("fraction", False, "edits of characters per character of the reference"),
     "cider_d": Metric("ratio", True, "CIDEr-D of captions, 0 to 10: agreement with what people say"),

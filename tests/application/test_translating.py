@@ -163,6 +163,17 @@ def test_json_lines_keep_what_else_was_in_them(translator):
     assert all(math.isclose(sum(row), 1, abs_tol=1e-3) for row in written["attention"])
 
 
+def test_texts_that_are_cut_are_counted(translator):
+    text = "one two three four one two three four\n"
+    result = CliRunner().invoke(main, ["predict", "runs/numbers", "--max-length", "3"], input=text + "one\n")
+    assert result.exit_code == 0, result.output
+    assert "warning: 1 of 2 texts were cut before an end mark came; raise --max-length" in result.stderr
+    assert len(result.stdout.splitlines()[0].split()) == 3
+    assert "cut" not in CliRunner().invoke(main, ["predict", "runs/numbers"], input="one\n").stderr
+    report = translator.folder.read_json("report.json")
+    assert report["metrics"]["cut"]["value"] == 0
+
+
 def test_a_split_is_measured_as_the_report_did(translator):
     page = translator.folder.read_json("report.json")
     assert evaluate(translator.folder.path)["metrics"] == page["metrics"]

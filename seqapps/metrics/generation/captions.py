@@ -15,6 +15,7 @@ from seqapps.metrics.generation.rouge import rouge_l
 from seqapps.metrics.generation.written import (
     WrittenExample,
     check_examples,
+    cut,
     exact_match,
     length_ratio,
     mean,
@@ -38,7 +39,7 @@ def evaluate_captions(
 
     Scores (METRICS says what they are): cider_d, the headline; bleu_1 to bleu_4; rouge_l; length_ratio; exact_match;
     novel; vocabulary_used, which has no interval, since captions drawn anew with replacement hold fewer words;
-    perplexity, if every example has nll and count.
+    cut, if every example tells; perplexity, if every one has nll and count.
 
     Tables: examples, by CIDEr-D; lengths; words; attention (see `generation.tables`).
 
@@ -58,9 +59,8 @@ def evaluate_captions(
         "exact_match": exact_match(examples, _OF),
         "novel": mean(novel, _OF),
     }
-    forced = perplexity(examples)
-    if forced is not None:
-        counted["perplexity"] = forced
+    optional = {"cut": cut(examples, _OF), "perplexity": perplexity(examples)}
+    counted.update({name: part for name, part in optional.items() if part is not None})
     found = zip(counted.items(), estimate(list(counted.values()), bootstrap), strict=True)
     scores = {name: Score(name, *one, part.count, part.of) for (name, part), one in found}
     used = {token for example in examples for token in example.tokens}

@@ -17,6 +17,7 @@ from seqapps.metrics.generation.written import (
     WrittenExample,
     check_examples,
     copied,
+    cut,
     exact_match,
     length_ratio,
     perplexity,
@@ -41,7 +42,7 @@ def evaluate_translation(
 
     Scores (METRICS says what they are): bleu, chrf and ter of the texts as sacreBLEU computes them; exact_match and
     length_ratio of their tokens; character_error_rate of the texts; perplexity, if every example has nll and count;
-    copied, if every one tells.
+    copied and cut, if every one tells.
 
     Tables: signatures, {score: sacreBLEU's signature}; by_length, BLEU by length of the source (see `tagging_tables`);
     examples, by chrF; lengths; words; attention (see `generation.tables`).
@@ -63,7 +64,11 @@ def evaluate_translation(
     counted["exact_match"] = exact_match(examples, _OF)
     counted["length_ratio"] = length_ratio(examples, _OF)
     counted["character_error_rate"] = character_error_rate(examples)
-    optional = {"copied": copied(examples, "tokens"), "perplexity": perplexity(examples)}
+    optional = {
+        "copied": copied(examples, "tokens"),
+        "cut": cut(examples, _OF),
+        "perplexity": perplexity(examples),
+    }
     counted.update({name: part for name, part in optional.items() if part is not None})
     lengths = np.array([len(example.source) for example in examples], np.int64)
     groups = tagging_tables.groups(tagging_tables.LENGTHS, lengths)

@@ -12,7 +12,7 @@ from seqapps.errors import ShapeError
 from seqapps.metrics.evaluation import Counted, ratio
 from seqapps.metrics.intervals import Floats
 
-__all__ = ["WrittenExample", "check_examples", "copied", "exact_match", "length_ratio", "mean", "perplexity"]
+__all__ = ["WrittenExample", "check_examples", "copied", "cut", "exact_match", "length_ratio", "mean", "perplexity"]
 
 
 class WrittenExample(NamedTuple):
@@ -26,6 +26,7 @@ class WrittenExample(NamedTuple):
         nll, count: of the references under teacher forcing, in nats and in tokens, end marks included.
         attention: for each token written, and for the end mark if there is one row more, the weights over the source.
         copied: how many of the tokens the vocabulary lacks, if the model can take such from the source.
+        ended: did the end mark come, or was the text cut at the limit of its length?
     """
 
     source: Sequence[str] | str
@@ -38,6 +39,7 @@ class WrittenExample(NamedTuple):
     count: int | None = None  # type: ignore[assignment]  # the field's word; hides tuple.count
     attention: Sequence[Sequence[float]] | None = None
     copied: int | None = None
+    ended: bool | None = None
 
 
 def check_examples(examples: Sequence[WrittenExample]) -> None:
@@ -73,6 +75,13 @@ def copied(examples: Sequence[WrittenExample], of: str) -> Counted | None:
         return None
     counts = np.array([(example.copied, len(example.tokens)) for example in examples], np.int64)
     return Counted(counts, ratio, counts[:, 1], of)
+
+
+def cut(examples: Sequence[WrittenExample], of: str) -> Counted | None:
+    """Share of the texts that were cut before their end mark; None unless every example tells."""
+    if not examples or any(example.ended is None for example in examples):
+        return None
+    return mean(np.array([not example.ended for example in examples], np.int64), of)
 
 
 def _closest(example: WrittenExample) -> int:
