@@ -5,6 +5,8 @@ import random
 import pytest
 import torch
 
+import seqapps
+
 NOUNS, VERBS = ["cat", "dog", "fish", "bird"], ["sees", "eats", "likes"]
 
 
@@ -55,3 +57,19 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(scope="module")
+def train_in_folder(tmp_path_factory):
+    """Makes a folder, has `prepare` fill it, and runs recipes of it, which is then the working directory."""
+
+    def train(prepare, *recipes):
+        folder = tmp_path_factory.mktemp("trained")
+        prepare(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            for recipe in recipes:
+                seqapps.run(recipe)
+        return folder
+
+    return train

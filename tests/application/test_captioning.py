@@ -77,15 +77,9 @@ def prepare(folder):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(train_in_folder):
     """A folder with data and two finished runs, which all tests share."""
-    folder = tmp_path_factory.mktemp("trained")
-    prepare(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        seqapps.run("pictures.yaml")
-        seqapps.run("vectors.yaml")
-    return folder
+    return train_in_folder(prepare, "pictures.yaml", "vectors.yaml")
 
 
 @pytest.fixture

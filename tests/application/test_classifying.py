@@ -55,14 +55,9 @@ def reviews(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(train_in_folder):
     """A folder as `reviews`, with a finished run in it, which all tests share."""
-    folder = tmp_path_factory.mktemp("trained")
-    prepare(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        seqapps.run("reviews.yaml")
-    return folder
+    return train_in_folder(prepare, "reviews.yaml")
 
 
 @pytest.fixture

@@ -59,14 +59,9 @@ def names(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(train_in_folder):
     """A folder as `names`, with a finished run in it, which tests share."""
-    folder = tmp_path_factory.mktemp("copying")
-    prepare(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        seqapps.run("names.yaml")
-    return folder
+    return train_in_folder(prepare, "names.yaml")
 
 
 @pytest.fixture

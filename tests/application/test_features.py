@@ -40,19 +40,18 @@ def write(path, count, seed, words):
     path.write_text("\n".join(lines) + "\n", encoding="utf8")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A finished run; half of the lexicon's words are in test texts only. The lexicon is gone afterwards."""
-    folder = tmp_path_factory.mktemp("features")
+def prepare(folder):
     write(folder / "train.tsv", 300, 1, slice(20))
     write(folder / "test.tsv", 80, 2, slice(20, 40))
     lexicon = [*(f"{word}\t1.5" for word in GOOD), *(f"{word}\t-1" for word in BAD)]
     (folder / "words.tsv").write_text("\n".join(lexicon) + "\n", encoding="utf8")
     (folder / "features.yaml").write_text(RECIPE, encoding="utf8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        seqapps.run("features.yaml")
-    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(train_in_folder):
+    """A finished run; half of the lexicon's words are in test texts only. The lexicon is gone afterwards."""
+    return train_in_folder(prepare, "features.yaml")
 
 
 @pytest.fixture

@@ -39,20 +39,19 @@ def texts(count, seed):
         yield " ".join(words), labels
 
 
-@pytest.fixture(scope="module")
-def news(tmp_path_factory):
-    """A folder with data, recipe and a finished run."""
-    folder = tmp_path_factory.mktemp("news")
+def prepare(folder):
     for name, count, seed in (("train", 300, 1), ("test", 60, 2)):
         rows = [f"{text}\t{' '.join(labels)}" for text, labels in texts(count, seed)]
         (folder / f"{name}.tsv").write_text("\n".join(["text\tlabels", *rows]) + "\n", encoding="utf8")
     lines = [json.dumps({"text": text, "labels": labels}) for text, labels in texts(60, 2)]
     (folder / "test.jsonl").write_text("\n".join(lines) + "\n", encoding="utf8")
     (folder / "news.yaml").write_text(RECIPE, encoding="utf8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        seqapps.run("news.yaml")
-    return folder
+
+
+@pytest.fixture(scope="module")
+def news(train_in_folder):
+    """A folder with data, recipe and a finished run."""
+    return train_in_folder(prepare, "news.yaml")
 
 
 @pytest.fixture

@@ -64,14 +64,9 @@ def numbers(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(train_in_folder):
     """A folder as `numbers`, with a finished run in it, which all tests share."""
-    folder = tmp_path_factory.mktemp("trained")
-    prepare(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        seqapps.run("numbers.yaml")
-    return folder
+    return train_in_folder(prepare, "numbers.yaml")
 
 
 @pytest.fixture
