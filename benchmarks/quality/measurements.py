@@ -52,6 +52,9 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
         "sentiment_imdb": Measurement(
             "IMDB, 2 classes", "sentiment_imdb.yaml", published="BiLSTM of the first 100 words 81.5, with GloVe 85.34"
         ),
+        "rnnlm_lstm": Measurement("HKCanCor, language model, LSTM", "rnnlm_lstm.yaml"),
+        "rnnlm_rnn": Measurement("HKCanCor, language model, RNN", "rnnlm_lstm.yaml", ("model.encoder.cell=rnn",)),
+        "ffnnlm": Measurement("HKCanCor, language model, four words", "ffnnlm.yaml"),
         "rnnlm_ptb_small": Measurement(
             "Penn Treebank, stream, LSTM 2x200",
             "rnnlm_ptb_small.yaml",
@@ -66,6 +69,15 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
             "Penn Treebank, stream, four words",
             "rnnlm_ptb_small.yaml",
             ("model.encoder={type: window, before: 3, after: 0, hidden_sizes: [200]}", "training.optimizer.lr=5"),
+        ),
+        "translation_gru_attention": Measurement(
+            "names of emoji, en-de", "translation_gru_attention.yaml", further=("exact_match",)
+        ),
+        "translation_char": Measurement(
+            "CMUdict, spelling to phonemes",
+            "translation_char.yaml",
+            published="words right 76.5, phonemes wrong 5.45 (Yao and Zweig 2015)",
+            further=("ter",),
         ),
         "translation_multi30k": Measurement(
             "Multi30k en-de, test 2016",
