@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -17,21 +19,19 @@ def start_from(model: Model, resources: Resources, folder: RunFolder, parts: lis
     """Copy the weights of `parts` from a finished run; returns what was done, a line per part.
 
     A parameter whose rows stand for symbols (`symbol_dimensions` of its module) may have another vocabulary there: rows
-    of symbols that both know are copied, others stay as they are. Any other parameter must have the same shape.
+    of symbols that both know are copied, others stay as they are. Any other parameter must have the same shape, and so
+    must what layers know of the data they saw (means and variances), which is copied, too. Counts that a module names
+    in `starts_anew`, as of batches trained on, begin at zero.
 
     Raises UseError naming the parameter that does not fit.
     """
     tensors, _ = folder.read_tensors("model.safetensors")
     theirs = Resources.from_json(folder.read_json("resources.json"))
-    own = dict(model.named_parameters())
     done = []
     for part in parts:
         copied = matched = 0
         symbols = _symbol_dimensions(model, part)
-        for name, parameter in getattr(model, part).named_parameters():
-            full = f"{part}.{name}"
-            if full not in own:  # it is tied to one of another part, and saved as that
-                continue
+        for full, parameter in _tensors(model, part):
             if full not in tensors:
                 raise UseError(
                     f"model.init_from: {folder.path} has no parameter {full!r}; "
@@ -46,6 +46,21 @@ def start_from(model: Model, resources: Resources, folder: RunFolder, parts: lis
                 matched += 1
         done.append(f"{part}: {copied} parameters copied, {matched} matched by symbol, from {folder.path}")
     return done
+
+
+def _tensors(model: Model, part: str) -> Iterator[tuple[str, Tensor]]:
+    """What a part has learnt, by full name: parameters that are its own, not another part's, and buffers."""
+    own = dict(model.named_parameters())
+    chosen = getattr(model, part)
+    for name, parameter in chosen.named_parameters(prefix=part):
+        if name in own:
+            yield name, parameter
+    saved = chosen.state_dict(prefix=f"{part}.")
+    modules = chosen.named_modules(prefix=part)
+    anew = {f"{name}.{count}" for name, module in modules for count in getattr(module, "starts_anew", ())}
+    for name, buffer in chosen.named_buffers(prefix=part):
+        if name in saved and name not in anew:
+            yield name, buffer
 
 
 def _symbol_dimensions(model: Model, part: str) -> dict[str, tuple[str, ...]]:

@@ -107,6 +107,7 @@ class RecurrentDecoder(nn.Module):
     """
 
     symbolic = ("embedding.weight", "output.weight", "output.bias")
+    starts_anew = ("batches",)
     cells: Any  # nn.ModuleList of cells, from the input to the output
     kernels: str
     batches: Tensor

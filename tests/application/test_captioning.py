@@ -8,12 +8,15 @@ import tarfile
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
 import seqapps
 from seqapps.application import evaluate
 from seqapps.cli.main import main
+from seqapps.engine.model import build_model
+from seqapps.engine.transfer import start_from
 from seqapps.errors import DataError, RunError, UseError
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255)}
@@ -229,3 +232,15 @@ def test_an_image_that_cannot_be_decoded_ends_a_run_before_it_begins(tmp_path, m
 def test_labels_of_conllu_are_no_format_of_captions(captioner):
     with pytest.raises(UseError, match="has no such format"):
         captioner.read(iter([b"a"]), "conllu")
+
+
+@pytest.mark.parametrize(("run", "known"), [("pictures", "running_mean"), ("vectors", "mean")])
+def test_another_run_starts_with_what_layers_know_of_the_data(trained, run, known):
+    finished = seqapps.load(trained / "runs" / run)
+    recipe, resources = finished.recipe, finished.resources
+    fresh = build_model(recipe.model, resources.vocabularies, "auto", resources.sizes, resources.tokenizers)
+    start_from(fresh, resources, finished.folder, ["embedder"])
+    theirs = dict(finished.model.embedder.named_buffers())
+    assert any(name.endswith(known) and buffer.any() for name, buffer in theirs.items())
+    for name, buffer in fresh.embedder.named_buffers():
+        assert torch.equal(buffer, theirs[name]), name

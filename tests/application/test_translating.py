@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 import seqapps
 from seqapps.application import evaluate
 from seqapps.cli.main import main
+from seqapps.engine.model import build_model
+from seqapps.engine.transfer import start_from
 from seqapps.errors import DataError, RecipeError
 
 WORDS = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier"}
@@ -183,3 +185,14 @@ def test_wrong_data_and_fields_are_told_before_training(numbers):
     (numbers / "train.de").write_text("eins\n", encoding="utf8")
     with pytest.raises(DataError, match=r"400.*1 "):
         seqapps.run("numbers.yaml", output="b")
+
+
+def test_another_run_starts_with_the_teachers_words(numbers):
+    sampling = "model.head.decoder.scheduled_sampling={schedule: exponential, steps: 20}"
+    finished = seqapps.load(seqapps.run("numbers.yaml", settings=[sampling, "training.max_steps=3"]).path)
+    resources = finished.resources
+    fresh = build_model(finished.recipe.model, resources.vocabularies, "auto", {}, resources.tokenizers)
+    start_from(fresh, resources, finished.folder, ["head"])
+    assert int(finished.model.head.decoder.batches) == 3
+    assert int(fresh.head.decoder.batches) == 0
+    assert torch.equal(fresh.head.decoder.output.weight, finished.model.head.decoder.output.weight)
