@@ -101,8 +101,7 @@ def beam_search(
         if beam.symbols.shape[-1]:
             ahead = Ahead.of(beam.demands.required, beam.symbols, beam.met, beam.tokens)
             beam = beam._replace(met=ahead.met)
-        allowed = constrained(log_probs, beam.tokens, beam.demands, rules, ahead)
-        candidates = beam.log_prob[..., None] + allowed
+        candidates = constrained(beam.log_prob[..., None] + log_probs, beam.tokens, beam.demands, rules, ahead)
         if ahead is None:
             chosen = _chosen(candidates, options, rules.eos)
         else:

@@ -62,10 +62,13 @@ def constrained(
     count as having occurred. A token that brings required phrases on may complete an n-gram again.
 
     Args:
-        log_probs: (B, k, V). history: (B, k, t), the tokens so far. ahead: where phrases are required.
+        log_probs: (B, k, V), of the tokens or of the hypotheses with them; overwritten. history: (B, k, t), the tokens
+            so far. ahead: where phrases are required.
     """
     t, prefix = history.shape[-1], demands.prefix
-    allowed = log_probs.clone()
+    allowed = log_probs
+    if t < prefix.shape[1] or ahead is not None:
+        allowed = log_probs.clone()  # what the rules forbid may have to come back
     if rules.no_repeat is not None and t >= rules.no_repeat:
         _ban_repeats(allowed, history, rules.no_repeat)
         if ahead is not None:

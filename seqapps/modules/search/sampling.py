@@ -73,7 +73,7 @@ def walk(
         check_rows((log_probs, state), len(last), "a step's result")
         seen.add(attention)
         log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).view(len(paths.sentence), k, -1)
-        allowed = constrained(log_probs, paths.tokens, paths.demands, rules)
+        allowed = constrained(log_probs.clone(), paths.tokens, paths.demands, rules)
         chosen = allowed.argmax(-1) if seeds is None else _drawn(allowed, paths.uniforms[..., t], options)
         paths = _extended(paths, chosen, allowed, rules.eos)
         done = (paths.length > 0).all(-1) | (paths.limit == t + 1)
