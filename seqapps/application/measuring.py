@@ -13,11 +13,10 @@ from seqapps.data.requests import columns_of, label_list_columns
 from seqapps.data.sources.reading import bare_suffix
 from seqapps.data.sources.source import Places
 from seqapps.engine.assembly import forms_of, length_notes, load_splits, requests_of, shortened, tokenized
-from seqapps.engine.evaluation import bootstrap_of, predict_split
+from seqapps.engine.evaluation import bootstrap_of, predict_splits
 from seqapps.engine.machine import resolve_arithmetic
 from seqapps.engine.predictor import Predictor
 from seqapps.engine.progress import Console
-from seqapps.engine.together import predict_splits
 from seqapps.errors import DataError, UseError
 from seqapps.recipe.recipe import Recipe
 from seqapps.recipe.spec import Spec
@@ -56,12 +55,9 @@ def evaluate(
         recipe, name = _recipe_for_file(recipe, Path(file), environment["recognised"]), "test"
     splits = _splits(predictor, recipe, name, places_of(predictor, data_root))
     arithmetic = resolve_arithmetic(recipe.training, predictor.device)
-    how = (recipe.data.batching, predictor.device, arithmetic.autocast)
+    models = [one.model for one in predictor.together]
     with arithmetic.active():
-        if predictor.others:
-            predictions = predict_splits([one.model for one in predictor.together], splits, *how)
-        else:
-            predictions = predict_split(predictor.model, splits[0], *how)
+        predictions = predict_splits(models, splits, recipe.data.batching, predictor.device, arithmetic.autocast)
     found = predictor.model.head.evaluate(splits[0], predictions, bootstrap_of(recipe.evaluation))
     return {
         "name": predictor.folder.path.name,

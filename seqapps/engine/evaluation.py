@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from seqapps.data.batch import Batch
 from seqapps.data.batching import sorted_batches
 from seqapps.data.indexed import IndexedSplit
 from seqapps.data.streams import Stream, StreamSampler
 from seqapps.engine.model import Model
+from seqapps.heads.head import View
 from seqapps.recipe import recipe as sections
 
 if TYPE_CHECKING:
     from seqapps.metrics.intervals import Bootstrap
 
-__all__ = ["bootstrap_of", "compare_baselines", "evaluating", "predict_split"]
+__all__ = ["bootstrap_of", "compare_baselines", "evaluating", "predict_batches", "predict_split", "predict_splits"]
 
 _WINDOW = 256  # tokens of a stream that are read at a time; changes nothing but memory
 
@@ -42,20 +44,45 @@ def predict_split(
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> list[Any]:
-    """One prediction per example of a split, in its order; batches are by length, so that little is padded.
+    """One prediction per example of a split, in its order; see `predict_splits`."""
+    return predict_splits([model], [split], batching, device, autocast)
 
-    A model that carries its state reads the split as one stream from beginning to end.
+
+def predict_splits(
+    models: Sequence[Model],
+    splits: Sequence[IndexedSplit],
+    batching: sections.Batching,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> list[Any]:
+    """One prediction of all models together per example of a split, which each has in its own numbers, in its order.
+
+    Batches are by length, so that little is padded. A model that carries its state, which is then the only one, reads
+    the split as one stream from beginning to end.
     """
-    if model.head.carries:
-        return _predict_stream(model, split, device, autocast)
-    predictions: list[Any] = [None] * len(split)
-    with evaluating(model):
-        for examples in sorted_batches(split.lengths, batching):
+    if models[0].head.carries:
+        return _predict_stream(models[0], splits[0], device, autocast)
+    predictions: list[Any] = [None] * len(splits[0])
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(evaluating(model))
+        for examples in sorted_batches(splits[0].lengths, batching):
             with autocast():
-                found = model.predict(split.batch(examples).to(device))
+                found = predict_batches(models, [split.batch(examples).to(device) for split in splits])
             for example, prediction in zip(examples.tolist(), found, strict=True):
                 predictions[example] = prediction
     return predictions
+
+
+def predict_batches(models: Sequence[Model], batches: Sequence[Batch]) -> list[Any]:
+    """One prediction per example, of which each model has a batch in its own numbers."""
+    if len(models) == 1:
+        return models[0].predict(batches[0])
+    views = [
+        View(model.head, model.encode(batch, final=model.head.reads_final), batch)
+        for model, batch in zip(models, batches, strict=True)
+    ]
+    return models[0].head.predict_together(views)
 
 
 def _predict_stream(

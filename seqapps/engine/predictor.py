@@ -19,12 +19,11 @@ from seqapps.data.several import Column
 from seqapps.engine.assembly import length_notes, shortened
 from seqapps.engine.checkpoint import load_model_tensors
 from seqapps.engine.demands import Wish, check_demand, check_options
-from seqapps.engine.evaluation import evaluating
+from seqapps.engine.evaluation import evaluating, predict_batches
 from seqapps.engine.formats import Example, Format, Formats
 from seqapps.engine.machine import resolve_device
 from seqapps.engine.model import Model, build_model
 from seqapps.engine.run_folder import RunFolder
-from seqapps.engine.together import predict_batches
 from seqapps.errors import DataError, RunError, UseError
 from seqapps.heads.generation import GeneratingHead, Written
 from seqapps.heads.predictions import Prediction
