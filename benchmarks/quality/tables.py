@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks import markdown
 
 __all__ = ["BEGIN", "END", "line", "placed", "table"]
 
@@ -67,16 +68,12 @@ def _range(minutes: Sequence[float]) -> str:
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
     """All results as a Markdown table, fractions in per cent."""
-    rows = [HEAD, ("---",) * len(HEAD), *(row for result in results for row in _rows(result))]
-    return "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in row) + "|" for row in rows)
+    return markdown.table(HEAD, [row for result in results for row in _rows(result)])
 
 
 def placed(text: str, made: str) -> str:
-    """`text` with `made` between the two marks. ValueError if they are not there, once each and in order."""
-    marked = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.S)
-    if len(marked.findall(text)) != 1:
-        raise ValueError(f"expected one {BEGIN} and, after it, one {END}")
-    return marked.sub(lambda found: f"{found[1]}\n{made}\n\n{found[2]}", text)
+    """`text` with `made` between the marks of this table; see `markdown.between`."""
+    return markdown.between(text, made, BEGIN, END)
 
 
 def read_results(folder: Path, order: Sequence[str]) -> list[dict[str, Any]]:

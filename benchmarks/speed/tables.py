@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import markdown
 from benchmarks.speed.shapes import BF16, COMMON, SEQAPPS, SHAPES, TIGHT
 
 __all__ = ["BEGIN", "END", "placed", "table"]
@@ -39,16 +39,12 @@ def _ratio(quartiles: Sequence[float]) -> str:
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
     """All results as a Markdown table."""
-    rows = [HEAD, ("---",) * len(HEAD), *map(_row, results)]
-    return "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in row) + "|" for row in rows)
+    return markdown.table(HEAD, [_row(result) for result in results])
 
 
 def placed(text: str, made: str) -> str:
-    """`text` with `made` between the two marks. ValueError if they are not there, once each and in order."""
-    marked = re.compile(f"({re.escape(BEGIN)}\n).*?({re.escape(END)})", re.S)
-    if len(marked.findall(text)) != 1:
-        raise ValueError(f"expected one {BEGIN} and, after it, one {END}")
-    return marked.sub(lambda found: f"{found[1]}\n{made}\n\n{found[2]}", text)
+    """`text` with `made` between the marks of this table; see `markdown.between`."""
+    return markdown.between(text, made, BEGIN, END)
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
