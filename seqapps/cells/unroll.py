@@ -22,6 +22,9 @@ class Kernel(Protocol):
 
     Attributes:
         rank: `auto` tries kernels from the lowest rank up, and takes the first that does not refuse.
+
+    A kernel may have a method `defers(cell, x)` as well: is another one known to be faster here? If it says so, `auto`
+    tries the kernel last, and who names it still gets it.
     """
 
     rank: int
@@ -179,12 +182,16 @@ class Choice(NamedTuple):
 def choose(name: str, cell: Cell, x: Tensor) -> Choice:
     """The first kernel of `kernels_named(name)` that can run a cell, begun, on x."""
     refused: dict[str, str] = {}
-    for kernel in kernels_named(name):
+    for kernel in sorted(kernels_named(name), key=lambda kernel: _defers(kernel, cell, x)):
         reason = kernel.refuses(cell, x)
         if reason is None:
             return Choice(kernel, refused)
         refused[kernel_name(type(kernel))] = reason
     return Choice(None, refused)
+
+
+def _defers(kernel: Kernel, cell: Cell, x: Tensor) -> bool:
+    return hasattr(kernel, "defers") and kernel.defers(cell, x)
 
 
 def kernel_for(name: str, cell: Cell, x: Tensor) -> Kernel | None:

@@ -30,15 +30,9 @@ def cache_folder() -> Path:
 
 @cache
 def compiler() -> str | None:
-    """The C compiler of this machine, `CC` first; None, said once, where there is none."""
-    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
-        found = shutil.which(name) if name else None
-        if found:
-            return found
-    logging.getLogger("seqapps").warning(
-        "no C compiler found (CC, cc, gcc, clang): custom cells run uncompiled, about half as fast"
-    )
-    return None
+    """The C compiler of this machine, `CC` first; None where there is none."""
+    names = (os.environ.get("CC"), "cc", "gcc", "clang")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
 @cache
@@ -46,6 +40,7 @@ def load(source: str) -> ctypes.CDLL | None:
     """The library of a C source; None, said once, where it cannot be made."""
     program = compiler()
     if program is None:
+        _warn_once("no C compiler found (CC, cc, gcc, clang): custom cells run uncompiled, about half as fast")
         return None
     key = hashlib.sha256("\0".join([source, _identity(program), *_FLAGS]).encode()).hexdigest()[:32]
     path = cache_folder() / f"{key}.so"
@@ -54,11 +49,14 @@ def load(source: str) -> ctypes.CDLL | None:
             _compile(program, source, path)
         return ctypes.CDLL(str(path))
     except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", None) or str(error)
-        logging.getLogger("seqapps").warning(
-            "custom cells run uncompiled, about half as fast: %s failed (%s)", program, reason.strip().splitlines()[0]
-        )
+        reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[0]
+        _warn_once(f"custom cells run uncompiled, about half as fast: {program} failed ({reason})")
         return None
+
+
+@cache
+def _warn_once(text: str) -> None:
+    logging.getLogger("seqapps").warning("%s", text)
 
 
 def _compile(program: str, source: str, path: Path) -> None:

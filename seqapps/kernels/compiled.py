@@ -55,7 +55,8 @@ class Compiled:
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)
         rule = rule_of(cell)
-        setting = _Setting(rule, None if lengths.equal else lengths.values)
+        product = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        setting = _Setting(rule, None if lengths.equal else lengths.values, product)
         outputs, *last = _Sequence.apply(
             setting, cell.project(last_repeated(x, lengths)), *operands_of(cell, rule), *state
         )
@@ -64,10 +65,16 @@ class Compiled:
 
 @dataclass(frozen=True)
 class _Setting:
-    """What a sequence is run with besides tensors that have gradients; `lengths` is None where nothing is padded."""
+    """What a sequence is run with besides tensors that have gradients.
+
+    Attributes:
+        lengths: None where nothing is padded.
+        product: what recurrent products multiply, None = the states' own type.
+    """
 
     rule: PointwiseRule
     lengths: Tensor | None
+    product: torch.dtype | None
 
 
 class _Sequence(torch.autograd.Function):
@@ -106,18 +113,22 @@ class _Sequence(torch.autograd.Function):
         if weight is None:
             run.all_forward()
         else:
-            step, transposed = run.forward, weight.t().contiguous()  # products read it faster by rows
+            step, transposed = run.forward, weight.t().to(setting.product or dtype).contiguous()  # read faster by rows
             for t, (read_t, h, product) in enumerate(zip(read[:-1], history[0][:-1], recurrent, strict=True)):
                 if mask is not None:
                     torch.mul(h, mask, out=read_t)
-                if bias is None or rule.additive:
+                if setting.product is not None:
+                    product.copy_(read_t.to(setting.product) @ transposed)
+                    if bias is not None and not rule.additive:
+                        product += bias
+                elif bias is None or rule.additive:
                     torch.mm(read_t, transposed, out=product)
                 else:
                     torch.addmm(bias, read_t, transposed, out=product)
                 step(t)
         if rule.additive:
             arrays["p"] = None  # r holds the sum: nothing reads p again
-        ctx.rule, ctx.sizes, ctx.names = rule, (steps, batch, hidden), list(arrays)
+        ctx.setting, ctx.sizes, ctx.names = setting, (steps, batch, hidden), list(arrays)
         ctx.save_for_backward(read, weight, bias, mask, *arrays.values())
         return outputs, *(states[-1].clone() for states in history)  # a state carried on keeps no history alive
 
@@ -125,7 +136,7 @@ class _Sequence(torch.autograd.Function):
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, gy: Tensor, *final: Tensor) -> tuple[Any, ...]:
         check_first_derivative()
-        rule, (steps, batch, hidden) = ctx.rule, ctx.sizes
+        rule, product, (steps, batch, hidden) = ctx.setting.rule, ctx.setting.product, ctx.sizes
         read, weight, bias, mask, *rest = ctx.saved_tensors
         arrays = dict(zip(ctx.names, rest, strict=True))
         arrays["gy"] = gy.contiguous()
@@ -139,16 +150,19 @@ class _Sequence(torch.autograd.Function):
         if weight is None:
             run.all_backward()
         else:
-            step, products = run.backward, gr.unbind(0)
+            step, products, factor = run.backward, gr.unbind(0), weight.to(product or weight.dtype)
             for t in range(steps - 1, -1, -1):
                 step(t)
-                if mask is None:
-                    states[0].addmm_(products[t], weight)
+                if mask is not None:
+                    states[0].addcmul_(products[t].to(factor.dtype) @ factor, mask)
+                elif product is None:
+                    states[0].addmm_(products[t], factor)
                 else:
-                    states[0].addcmul_(products[t] @ weight, mask)
+                    states[0] += products[t].to(product) @ factor
         weight_gradient = bias_gradient = None
         if weight is not None:
-            weight_gradient = gr.flatten(0, 1).t() @ read[:-1].flatten(0, 1)
+            of_products, of_read = (tensor.flatten(0, 1).to(factor.dtype) for tensor in (gr, read[:-1]))
+            weight_gradient = (of_products.t() @ of_read).to(weight.dtype)
             bias_gradient = None if bias is None else gr.sum((0, 1))
         return None, gp, weight_gradient, bias_gradient, None, gq, *states
 

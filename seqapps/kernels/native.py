@@ -20,9 +20,11 @@ from seqapps.cells.lengths import Lengths
 from seqapps.cells.lstm import LSTM
 from seqapps.cells.regularizers import is_plain_linear
 from seqapps.cells.rnn import RNN
+from seqapps.kernels.c_library import compiler
 
 __all__ = ["Native"]
 
+_WIDE = 384  # units from which oneDNN's LSTM in bf16 is slower than generated steps
 _SHUT = 1e4  # sigmoid(±1e4) is exactly 0 or 1 in every floating-point format
 
 
@@ -40,6 +42,15 @@ class Native:
         if getattr(cell.recurrent, "mask", None) is not None:
             return "torch's fused layers have no recurrent dropout; weight_drop stays on them"
         return None
+
+    def defers(self, cell: Cell, x: Tensor) -> bool:
+        """In bf16 training on a CPU generated steps are faster: for a GRU always, for an LSTM that is wide.
+
+        There the numbers depend on the kind of processor anyway.
+        """
+        if not (x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()):
+            return False
+        return (isinstance(cell, GRU) or (isinstance(cell, LSTM) and cell.hidden_size >= _WIDE)) and bool(compiler())
 
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)

@@ -257,9 +257,7 @@ class RecurrentDecoder(nn.Module):
         """Log-probabilities (N, V) of N outputs; (N, V + unknown) where they point."""
         return words.log_probs(self.output, outputs, unknown)
 
-    def cross_entropy(
-        self, outputs: Tensor | Pointing, targets: Tensor, label_smoothing: float = 0.0
-    ) -> CrossEntropy:
+    def cross_entropy(self, outputs: Tensor | Pointing, targets: Tensor, label_smoothing: float = 0.0) -> CrossEntropy:
         """Of N outputs with targets (N,) int64, summed; see `linear_cross_entropy`."""
         return words.cross_entropy(self.output, outputs, targets, label_smoothing, unk=self.unk)
 
@@ -298,9 +296,7 @@ class RecurrentDecoder(nn.Module):
         self.batches += 1
         return own
 
-    def _at_once(
-        self, tokens: Tensor, state: DecoderState, memory: DecoderMemory | None, lengths: Lengths
-    ) -> Decoded:
+    def _at_once(self, tokens: Tensor, state: DecoderState, memory: DecoderMemory | None, lengths: Lengths) -> Decoded:
         """With outputs (T, B, ...): the recurrence for all steps, then attention for all steps."""
         x = embedded = self.embedding(tokens)
         for cell, initial in zip(self.cells, state.cells, strict=True):

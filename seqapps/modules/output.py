@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from seqapps.errors import ComponentError, ShapeError
 __all__ = ["CrossEntropy", "Mixed", "linear_cross_entropy"]
 
 _ELEMENTS = 4_000_000  # logits that exist at once; fewer rows make slower products
+_IN_CACHE = 250_000  # logits that a CPU turns into their gradient at a time: they stay in its cache from pass to pass
 
 
 class CrossEntropy(NamedTuple):
@@ -96,28 +98,41 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         exact = torch.promote_types(product, torch.float32)
         inputs = (x, weight, bias, share, other)
-        wanted = [bool(wish and differentiated) for wish in ctx.needs_input_grad[:5]]
-        gradients = [
-            torch.zeros_like(tensor, dtype=exact) if wish and tensor is not None else None
-            for tensor, wish in zip(inputs, wanted, strict=True)
+        wanted = [
+            wish and differentiated and tensor is not None
+            for tensor, wish in zip(inputs, ctx.needs_input_grad, strict=False)
         ]
+        of_x, of_weight, of_bias, of_share, of_other = (
+            torch.zeros_like(tensor, dtype=exact) if wish and tensor is not None and tensor is not weight else None
+            for tensor, wish in zip(inputs, wanted, strict=True)
+        )
         total, nll = x.new_zeros((), dtype=exact), x.new_zeros((), dtype=exact)
         factor = weight.to(product)
-        chunks = max(1, round(len(x) * len(weight) / _ELEMENTS))
-        rows = max(1, -(-len(x) // chunks))
-        for start in range(0, len(x), rows):
-            part = slice(start, start + rows)
-            read = x[part].to(product)
-            logits = F.linear(read, factor, None if bias is None else bias.to(product)).to(exact)
-            beside = None if share is None or other is None else Mixed(share[part, None], other[part, None])
-            found = _cross_entropy(logits, targets[part, None], smoothing, beside, differentiated=any(wanted))
-            total += found.total
-            nll += found.nll
-            if any(wanted):
-                _accumulate(gradients[:3], part, logits, read, factor)
-                for gradient, part_of in zip(gradients[3:], (found.own, 1 - found.own), strict=True):
-                    if gradient is not None:
-                        gradient[part] = (smoothing - 1) * part_of[:, 0]
+        for chunk in _pieces(0, len(x), len(weight), _ELEMENTS):
+            read = x[chunk].to(product)
+            logits = F.linear(read, factor)
+            for part in _pieces(chunk.start, chunk.stop, len(weight), _IN_CACHE if x.is_cpu else _ELEMENTS):
+                own_part = logits[part.start - chunk.start : part.stop - chunk.start]
+                rows = own_part.to(exact)
+                if bias is not None:
+                    rows += bias
+                beside = None if share is None or other is None else Mixed(share[part, None], other[part, None])
+                found = _cross_entropy(rows, targets[part, None], smoothing, beside, differentiated=any(wanted))
+                total += found.total
+                nll += found.nll
+                if of_bias is not None:
+                    of_bias += rows.sum(0)
+                if of_share is not None:
+                    of_share[part] = (smoothing - 1) * found.own[:, 0]
+                if of_other is not None:
+                    of_other[part] = (smoothing - 1) * (1 - found.own[:, 0])
+                if product != exact:
+                    own_part.copy_(rows)
+            if of_x is not None:
+                of_x[chunk] = logits @ factor
+            if wanted[1]:
+                of_weight = _plus_product(of_weight, logits.t(), read, exact)
+        gradients = [of_x, of_weight, of_bias, of_share, of_other]
         ctx.gradients = gradients  # not saved tensors: those would be copied where they become the parameters' own
         ctx.mark_non_differentiable(nll)
         ctx.types = [x.dtype if tensor is None else tensor.dtype for tensor in inputs]
@@ -130,8 +145,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if ctx.gradients is None:
             raise ComponentError("linear_cross_entropy: a second backward pass; call it again, or F.cross_entropy")
         gradients, ctx.gradients = ctx.gradients, None
+        unscaled = total.device.type == "cpu" and total.item() == 1  # a pass saved; elsewhere, asking would wait
         found = [
-            None if gradient is None else gradient.mul_(total).to(dtype)
+            None if gradient is None else (gradient if unscaled else gradient.mul_(total)).to(dtype)
             for gradient, dtype in zip(gradients, ctx.types, strict=True)
         ]
         return (*found, None, None, None, None)
@@ -171,15 +187,15 @@ def _cross_entropy(
     return _Sums(total.sum(), nll.sum(), own)
 
 
-def _accumulate(gradients: list[Any], part: slice, logits: Tensor, read: Tensor, factor: Tensor) -> None:
-    """Add what a chunk, whose `logits` have become their gradient, contributes to those of x, weight and bias."""
-    of_x, of_weight, of_bias = gradients
-    if of_bias is not None:
-        of_bias += logits.sum(0)
-    logits = logits.to(read.dtype)
-    if of_x is not None:
-        of_x[part] = logits @ factor
-    if of_weight is not None and of_weight.dtype == read.dtype:
-        of_weight.addmm_(logits.t(), read)
-    elif of_weight is not None:
-        of_weight += logits.t() @ read
+def _pieces(start: int, stop: int, width: int, elements: int) -> Iterator[slice]:
+    """Rows start to stop of a matrix of this width, in pieces of some `elements` that are of about the same size."""
+    rows = stop - start
+    size = max(1, -(-rows // max(1, round(rows * width / elements))))
+    return (slice(first, min(first + size, stop)) for first in range(start, max(start + 1, stop), size))
+
+
+def _plus_product(sum_: Tensor | None, a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
+    """sum_ + a b, in place if there is a sum already."""
+    if sum_ is None:
+        return (a @ b).to(dtype)
+    return sum_.addmm_(a, b) if a.dtype == dtype else sum_.add_(a @ b)

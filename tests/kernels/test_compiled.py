@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import torch
 
-from seqapps.cells import LSTM, Cell, PointwiseCell, unroll
+from seqapps.cells import GRU, LSTM, Cell, PointwiseCell, unroll
 from seqapps.cells.regularizers import Regularizers
 from seqapps.cells.unroll import unroll_steps
 from seqapps.errors import ComponentError
@@ -81,16 +81,35 @@ def test_functions_are_right_to_the_last_digits(number):
     assert torch.equal(got[rest], single[rest])
 
 
-def test_bfloat16_autocast_changes_the_products_only(in_c):
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "dropout"])
+@pytest.mark.parametrize("make", [Peephole, LSTM, GRU])
+def test_bfloat16_autocast_rounds_what_recurrent_products_multiply(make, masked, in_c):
     torch.manual_seed(0)
-    cell, x = Peephole(5, 6), torch.randn(7, 3, 5)
+    cell, x = make(5, 40), torch.randn(7, 3, 5)
+    cell.regularizers = Regularizers(recurrent_dropout=0.3 if masked else 0.0)
     lengths = torch.tensor([7, 4, 1])
-    expected, _ = unroll(cell, x, None, lengths, kernels="reference")
-    with torch.autocast("cpu", torch.bfloat16):
-        outputs, _ = unroll(cell, x, None, lengths, kernels="compiled")
-        outputs.float().sum().backward()
-    assert torch.allclose(outputs.float(), expected, atol=0.02)
-    assert cell.recurrent.weight.grad.isfinite().all()
+
+    def gradients(bf16, kernels, projection=cell.project):
+        cell.zero_grad()
+        cell.project = projection
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            outputs, _ = unroll(cell, x, None, lengths, kernels=kernels)
+        assert outputs.dtype == torch.float32
+        outputs.pow(2).sum().backward()
+        return outputs.detach(), {name: p.grad.clone() for name, p in cell.named_parameters()}
+
+    def in_fp32(x):
+        with torch.autocast("cpu", enabled=False):
+            return type(cell).project(cell, x)
+
+    outputs, found = gradients(True, "compiled", in_fp32)
+    exact, expected = gradients(False, "reference")
+    assert not torch.allclose(outputs, exact, atol=1e-6)
+    assert torch.allclose(outputs, exact, atol=0.01)
+    for name, gradient in found.items():
+        assert gradient.dtype == torch.float32
+        assert (gradient - expected[name]).norm() < 0.02 * expected[name].norm()
 
 
 def test_a_projection_that_is_not_contiguous_is_read_rightly(results, assert_equal_results):
@@ -151,6 +170,7 @@ def test_without_a_compiler_the_same_program_runs_and_says_so_once(monkeypatch, 
     monkeypatch.setattr(c_library.shutil, "which", lambda name: None)
     c_library.compiler.cache_clear()
     c_library.load.cache_clear()
+    c_library._warn_once.cache_clear()
     try:
         with caplog.at_level(logging.WARNING, "seqapps"):
             for rule in (rule_of(Peephole(3, 4)), rule_of(Motley(3, 4))):

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from seqapps.cells import GRU, LSTM, RNN, Lengths
-from seqapps.cells.unroll import unroll_steps
+from seqapps.cells.unroll import kernel_for, kernel_name, unroll_steps
 from seqapps.kernels import native
+from seqapps.kernels.c_library import compiler
 from seqapps.kernels.native import Native
 
 RAGGED = (3, 64, 20, 41, 1, 64, 17, 30)
@@ -61,3 +62,28 @@ def test_a_relu_network_that_grows_beyond_all_numbers_on_padding_has_gradients()
     outputs, _ = Native().unroll(cell, x, cell.initial_state(2), lengths, False)
     outputs[:4].sum().backward()
     assert all(p.grad.isfinite().all() for p in cell.parameters())
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@pytest.mark.parametrize(
+    ("make", "size", "chosen"),
+    [(LSTM, 383, "native"), (LSTM, 384, "compiled"), (GRU, 8, "compiled"), (RNN, 8, "native")],
+)
+def test_in_bf16_training_auto_takes_generated_steps_where_they_are_faster(make, size, chosen):
+    cell, x = make(3, size), torch.randn(2, 2, 3)
+
+    def taken(name="auto"):
+        return kernel_name(type(kernel_for(name, cell, x)))
+
+    assert taken() == "native"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert taken() == chosen
+        assert taken("native") == "native"
+        with torch.no_grad():
+            assert taken() == "native"
+
+
+def test_without_a_compiler_native_layers_stay_first(monkeypatch):
+    monkeypatch.setattr(native, "compiler", lambda: None)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert isinstance(kernel_for("auto", GRU(3, 4), torch.randn(2, 2, 3)), Native)
