@@ -30,6 +30,7 @@ class Measurement(NamedTuple):
     further: tuple[str, ...] = ()
 
 
+BF16 = ("training.precision=bf16",)
 CAPTIONS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l")
 
 MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
@@ -53,6 +54,7 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
             "IMDB, 2 classes", "sentiment_imdb.yaml", published="BiLSTM of the first 100 words 81.5, with GloVe 85.34"
         ),
         "rnnlm_lstm": Measurement("HKCanCor, language model, LSTM", "rnnlm_lstm.yaml"),
+        "rnnlm_lstm_bf16": Measurement("HKCanCor, language model, LSTM, bf16", "rnnlm_lstm.yaml", BF16),
         "rnnlm_rnn": Measurement("HKCanCor, language model, RNN", "rnnlm_lstm.yaml", ("model.encoder.cell=rnn",)),
         "ffnnlm": Measurement("HKCanCor, language model, four words", "ffnnlm.yaml"),
         "rnnlm_ptb_small": Measurement(
@@ -72,6 +74,9 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
         ),
         "translation_gru_attention": Measurement(
             "names of emoji, en-de", "translation_gru_attention.yaml", further=("exact_match",)
+        ),
+        "translation_gru_attention_bf16": Measurement(
+            "names of emoji, en-de, bf16", "translation_gru_attention.yaml", BF16, further=("exact_match",)
         ),
         "translation_char": Measurement(
             "CMUdict, spelling to phonemes",
