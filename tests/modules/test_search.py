@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -162,6 +163,8 @@ def slow_beam(generator, sentence, options, prefix=(), banned=(), required=()):
             beams[g] = [(total, tokens) for _, total, tokens in extensions if tokens[-1] != EOS][:width]
             for _, tokens in beams[g]:
                 taken[tokens[-1]] += 1
+        if options.patience is not None and sum(map(len, pools)) >= options.patience * options.beam:
+            break
     size = math.ceil(options.n_best / G)
     best = [sorted(pool, key=lambda entry: -entry[1])[:size] for pool in pools]
     ranks = itertools.zip_longest(*best)
@@ -217,6 +220,39 @@ def test_a_narrow_beam_is_the_slow_one(penalty, fields, rules, width):
     prefix, banned = rules.get("prefix", ()), rules.get("banned", ())
     mask = torch.ones(8, S, dtype=torch.bool)
     found = run(generator, range(8), options, prefixes=[prefix] * 8, banned=banned, source_mask=mask)
+    for sentence, hypotheses in enumerate(found):
+        assert_same(hypotheses, slow_beam(generator, sentence, options, prefix, banned), 7)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize(
+    "width", [{"beam": 1}, {"beam": 3, "n_best": 3}, {"beam": 4, "groups": 2, "diversity": 0.7, "n_best": 2}]
+)
+@pytest.mark.parametrize("patience", [1.0, 1.5, 3.0])
+def test_an_impatient_beam_is_the_slow_one_and_takes_fewer_steps(patience, width, penalty):
+    options = SearchOptions(max_length=7, patience=patience, **width, **penalty)
+    mask = torch.ones(8, S, dtype=torch.bool)
+    steps = {}
+    for early_exit in (True, False):
+        generator = History(seed=1, sharpness=1.0)
+        found = run(generator, range(8), replace(options, early_exit=early_exit), source_mask=mask)
+        for sentence, hypotheses in enumerate(found):
+            assert_same(hypotheses, slow_beam(generator, sentence, options), 7)
+        steps[early_exit] = sum(generator.rows)
+    assert steps[True] <= steps[False]
+    if patience == 1:
+        patient = History(seed=1, sharpness=1.0)
+        run(patient, range(8), replace(options, patience=None, early_exit=False), source_mask=mask)
+        assert steps[False] < sum(patient.rows)
+
+
+@pytest.mark.parametrize(("fields", "rules"), RULES)
+@pytest.mark.parametrize("beam", [2, 3, 5])
+def test_an_impatient_beam_counts_only_what_the_rules_allow(beam, fields, rules):
+    generator = History(seed=1, sharpness=1.0)
+    options = SearchOptions(max_length=7, beam=beam, patience=1.0, length_penalty="average", **fields)
+    prefix, banned = rules.get("prefix", ()), rules.get("banned", ())
+    found = run(generator, range(8), options, prefixes=[prefix] * 8, banned=banned)
     for sentence, hypotheses in enumerate(found):
         assert_same(hypotheses, slow_beam(generator, sentence, options, prefix, banned), 7)
 

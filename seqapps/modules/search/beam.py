@@ -43,6 +43,7 @@ class _Beam(NamedTuple):
     met: Tensor  # (B, k, C) which required phrases occurred before the last token
     limit: Tensor  # (B,) steps after which it is cut
     last_divisor: Tensor  # (B,) what a log-probability is divided by then
+    finished: Tensor  # (B,) how many hypotheses have been, those that no pool kept among them
     pool: _Pool
 
     @property
@@ -164,6 +165,7 @@ def _started(first: Tensor, options: SearchOptions, demands: Demands, limit: Ten
         met=(demands.required.sizes == 0)[:, None].expand(-1, k, -1),
         limit=limit,
         last_divisor=torch.tensor([length_divisor(n, options) for n in limit.tolist()], device=device),
+        finished=first.new_zeros(B),
         pool=pool,
     )
 
@@ -211,6 +213,7 @@ def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t:
     ends = chosen.token == eos
     finished = (ends | (beam.limit == t)[:, None, None]) & chosen.complete
     finished = finished & (torch.arange(n, device=ends.device) < n // 2)  # n = 2 k / G: those among the best k / G
+    finished = finished & (chosen.log_prob > -math.inf)
     score = chosen.log_prob / length_divisor(t, options)
     if beam.covered.shape[-1]:
         logs = beam.covered.clamp(torch.finfo(torch.float32).tiny, 1).log()
@@ -230,6 +233,7 @@ def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t:
         log_prob=chosen.log_prob.gather(-1, stays).flatten(1),
         met=beam.met.gather(1, parents[..., None].expand(-1, -1, beam.met.shape[-1])),
         covered=beam.covered.gather(1, parents[..., None].expand(-1, -1, beam.covered.shape[-1])),
+        finished=beam.finished + finished.sum((1, 2)),
         pool=_merged(beam.pool, new),
     ), parents
 
@@ -273,7 +277,8 @@ def _done(beam: _Beam, options: SearchOptions, t: int) -> Tensor:
     over = best == -math.inf
     if options.early_exit:
         over = over | (beam.pool.score[..., -1] >= best / beam.last_divisor[:, None])
-    return over.all(-1) | (beam.limit == t)
+    over = over.all(-1) | (beam.limit == t)
+    return over if options.patience is None else over | (beam.finished >= options.patience * options.beam)
 
 
 def _collect(beam: _Beam, found: list[list[Hypothesis]], n_best: int, seen: Seen) -> None:

@@ -15,6 +15,7 @@ Faults = list[tuple[str, str]]
 _BEAM_ONLY: dict[str, Any] = {
     "beam": 5,
     "early_exit": True,
+    "patience": None,
     "length_penalty": "none",
     "length_alpha": None,
     "coverage_penalty": 0.0,
@@ -41,6 +42,9 @@ class SearchOptions:
         groups: groups of diverse beam search (Vijayakumar et al. 2016), which share the beam evenly; 1 = plain beam.
         diversity: what a token costs a group for every hypothesis of an earlier group that takes it at this step.
         early_exit: stop where no open hypothesis can enter the n best any more; changes the time, never a result.
+        patience: a sentence is over when patience x beam of its hypotheses have finished, though a better one might
+            come (Kasai et al. 2022, arXiv 2204.05424); 1 = what most programs do; null = it goes on, to the limit of
+            length if need be. A length penalty that favours long hypotheses rarely lets `early_exit` stop before.
         no_repeat: size of the n-grams that may not occur twice; null = any may.
         temperature: sampling from p^(1/temperature).
         top_k: sampling among that many most probable tokens; null = all.
@@ -58,6 +62,7 @@ class SearchOptions:
     groups: int = 1
     diversity: float = 0.0
     early_exit: bool = True
+    patience: float | None = None
     no_repeat: int | None = None
     temperature: float = 1.0
     top_k: int | None = None
@@ -110,6 +115,9 @@ def _beam_faults(fields: Mapping[str, Any]) -> Faults:
     faults = []
     if fields["n_best"] > fields["beam"] >= 1:
         faults.append(("n_best", f"n_best is {fields['n_best']}, expected at most the beam, {fields['beam']}"))
+    if fields["patience"] is not None and not fields["n_best"] <= fields["patience"] * fields["beam"] < math.inf:
+        enough = fields["n_best"] / max(1, fields["beam"])
+        faults.append(("patience", f"patience is {fields['patience']}, expected {enough:g} or more: n_best / beam"))
     if fields["groups"] >= 1 and fields["beam"] % fields["groups"]:
         faults.append(("groups", f"groups is {fields['groups']}, expected a divisor of the beam, {fields['beam']}"))
     if fields["groups"] == 1 and fields["diversity"]:
