@@ -157,9 +157,10 @@ def tokenizers_of(recipe: Recipe) -> ColumnTokenizers:
 
 def tokenized(dataset: Dataset, requests: Mapping[str, Request], split: str, tokenizers: ColumnTokenizers) -> Dataset:
     """A split with its texts in tokens; of texts to be written the data's own wording is kept as references."""
-    several = several_columns(requests)
+    several, written = several_columns(requests), written_columns(requests)
     for column in tokenizers:
-        if column in several or (column in written_columns(requests) and is_text(dataset, column)):
+        has_texts = column in written and (is_text(dataset, column) or lists_texts(dataset, column))
+        if column in several or has_texts:
             dataset = with_references(dataset, [column], split, tokenizers[column].tokenize)
         else:
             dataset = tokenize_texts(dataset, [column], tokenizers[column].tokenize)

@@ -29,3 +29,10 @@ def test_a_text_is_a_reference_as_it_was_written_whatever_its_tokens():
 def test_of_what_comes_in_tokens_the_tokens_joined_are_the_reference():
     split = opened({"tokens": [["ein", "Hund"]], "target": [["a", "dog", "."]]}, tokens="words", target="words")
     assert split.references("target", 0) == (["a dog ."], [["a", "dog", "."]])
+
+
+def test_several_texts_in_tokens_are_all_references():
+    data = {"tokens": [["Hund"], ["Tier"]], "target": [[["a", "dog"], ["dog"]], [["animal"]]]}
+    split = opened(data, tokens="words", target="words")
+    assert split.references("target", 0) == (["a dog", "dog"], [["a", "dog"], ["dog"]])
+    assert split.references("target", 2) == (["animal"], [["animal"]])
