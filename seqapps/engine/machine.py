@@ -77,13 +77,18 @@ class Arithmetic:
         torch.set_num_threads(self.threads)
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(self.deterministic)
+        _set_deterministic(self.deterministic)
         try:
             yield
         finally:
             torch.set_float32_matmul_precision(before[0])
             torch.set_num_threads(before[1])
-            torch.use_deterministic_algorithms(before[2])
+            _set_deterministic(before[2])
+
+
+def _set_deterministic(wanted: bool) -> None:
+    if wanted != torch.are_deterministic_algorithms_enabled():  # torch imports its compiler to be told: seconds
+        torch.use_deterministic_algorithms(wanted)
 
 
 @cache
