@@ -89,6 +89,7 @@ SHAPES: dict[str, Shape] = {
         "sentences",
         {**_TRANSLATION, "steps": 150, "beam": 1},
         _SEARCH,
+        {"joeynmt": ("peers.joeynmt", "Search")},
         tolerance=1e-3,
     ),
     "translation_beam": Shape(
@@ -97,6 +98,7 @@ SHAPES: dict[str, Shape] = {
         "sentences",
         {**_TRANSLATION, "steps": 150, "beam": 5},
         _SEARCH,
+        {"joeynmt": ("peers.joeynmt", "Search")},
         tolerance=1e-3,
     ),
 }

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 import torch
 from joeynmt.batch import Batch
 from joeynmt.model import build_model
+from joeynmt.search import search
 from joeynmt.vocabulary import Vocabulary
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from benchmarks.speed.contestant import Done, Given
 
-__all__ = ["Training"]
+__all__ = ["Search", "Training"]
 
 RATE, CLIP_NORM, PAD, EOS = 1e-3, 1.0, 0, 3
 
@@ -68,3 +69,21 @@ class Training:
             self.optimizer.step()
             self.optimizer.zero_grad()
             yield Done(int(batch.src_length.sum()), loss.item())
+
+
+class Search(Training):
+    """Its search. The model is untrained: all texts of a batch get as many tokens as its longest target has."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self.beam = Given(folder).sizes["beam"]
+        self.model.eval()
+
+    def steps(self) -> Generator[Done, None, None]:
+        for rows in self.batches:
+            length = max(len(self.targets[row]) for row in rows) - 1  # without its begin
+            with torch.inference_mode():
+                found, *_ = search(
+                    self.model, self.batch(rows.tolist()), length, self.beam, -1, min_output_length=length
+                )
+            yield Done(len(found), float(found.shape[1]))
