@@ -98,7 +98,6 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
                 "data.source.test=[multi30k/test_2016_flickr.lc.norm.tok.de.xz,"
                 " multi30k/test_2016_flickr.lc.norm.tok.en.xz]",
             ),
-            published="attention GRU 28.8, loosely computed",
         ),
         "captioning_features": Measurement(
             "Flickr8k, captions, from vectors",

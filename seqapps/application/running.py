@@ -80,7 +80,8 @@ def run(
             _check_fingerprints(folder, data)
         model, notes = new_model(checked, data, arithmetic, places, start=not resuming)
         model.head.check_training(data.splits["train"])
-        cells = kernels_in_use(model)
+        with arithmetic.autocast():
+            cells = kernels_in_use(model)
         fit = new_fit(checked, data, model, arithmetic, folder)
         with _locked(folder):
             _check_free(folder, taken_is_fine=resume or overwrite)  # nobody else began while data was read

@@ -37,10 +37,11 @@ class _ShownError(click.ClickException):
 
 
 def _spin_less() -> None:
-    """Waiting threads spin for some microseconds, not for a millisecond, unless the user says for how long.
+    """Threads that wait spin for some tenths of a millisecond, not for several, unless the user says for how long.
 
     On a machine that does other work the one waited for may not be running: of two threads on two busy cores, steps of
-    a small model took seventy times as long. On an idle one it makes no difference. torch reads it when it is imported.
+    a small model took seventy times as long. On an idle one it makes no difference. GNU's OpenMP, which torch has on
+    Linux, reads it when torch is imported.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")

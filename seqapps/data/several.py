@@ -83,7 +83,7 @@ def with_references(
         rows = dataset[column][:]
         texts = [[row] if isinstance(row, str) else row for row in rows]
         for number, row in enumerate(texts, 1):
-            if not isinstance(row, list) or not row or not all(isinstance(text, (str, list)) for text in row):
+            if not isinstance(row, list) or not row or not all(map(_is_a_text, row)):
                 raise DataError(f"split {split!r}, row {number}: column {column!r} holds no text; leave the row out")
         tokens = [[tokenize(text) if isinstance(text, str) else text for text in row] for row in texts]
         written = [[text if isinstance(text, str) else " ".join(text) for text in row] for row in texts]
@@ -93,6 +93,10 @@ def with_references(
             dataset = dataset.add_column(REFERENCES, written, feature=List(Value("string")))
         dataset = dataset.remove_columns(raw)
     return dataset
+
+
+def _is_a_text(text: Any) -> bool:
+    return isinstance(text, str) or (isinstance(text, list) and text != [] and all(isinstance(t, str) for t in text))
 
 
 def unfolded(read: Mapping[str, Column], dataset: Dataset, column: str, *, every: bool) -> dict[str, Column]:

@@ -71,24 +71,25 @@ class Arithmetic:
         before = (
             torch.get_float32_matmul_precision(),
             torch.get_num_threads(),
-            torch.are_deterministic_algorithms_enabled(),
+            (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()),
         )
         torch.set_float32_matmul_precision(self.matmul_precision)
         torch.set_num_threads(self.threads)
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        _set_deterministic(self.deterministic)
+        _set_deterministic(self.deterministic, warn_only=False)
         try:
             yield
         finally:
             torch.set_float32_matmul_precision(before[0])
             torch.set_num_threads(before[1])
-            _set_deterministic(before[2])
+            _set_deterministic(*before[2])
 
 
-def _set_deterministic(wanted: bool) -> None:
-    if wanted != torch.are_deterministic_algorithms_enabled():  # torch imports its compiler to be told: seconds
-        torch.use_deterministic_algorithms(wanted)
+def _set_deterministic(wanted: bool, warn_only: bool) -> None:
+    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if now != (wanted, warn_only):  # torch imports its compiler to be told: seconds
+        torch.use_deterministic_algorithms(wanted, warn_only=warn_only)
 
 
 @cache
@@ -99,7 +100,7 @@ def _keep_freed_memory() -> None:
     8,000 pages and a sixth of the time of a step, where a language model has 10,000 words. What the user has set for
     glibc's allocator stays. Other C libraries are left alone.
     """
-    if "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(name in os.environ for name in _ALLOCATOR):
+    if "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(name.startswith("MALLOC_") for name in os.environ):
         return
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -108,9 +109,6 @@ def _keep_freed_memory() -> None:
     trim_threshold, mmap_threshold = -1, -3  # their numbers in malloc.h
     mallopt(mmap_threshold, 1 << 25)  # the most it takes
     mallopt(trim_threshold, 1 << 30)
-
-
-_ALLOCATOR = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_MMAP_MAX_")
 
 
 def resolve_arithmetic(training: Training, device: torch.device) -> Arithmetic:

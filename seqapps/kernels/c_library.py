@@ -35,13 +35,27 @@ def compiler() -> str | None:
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
-@cache
 def load(source: str) -> ctypes.CDLL | None:
     """The library of a C source; None, said once, where it cannot be made."""
+    made = _made(source)
+    if isinstance(made, str):
+        _say_once(made)
+        return None
+    return made
+
+
+@cache
+def works() -> bool:
+    """Is there a compiler, and can what it makes be kept and loaded?"""
+    return not isinstance(_made("#include <math.h>\nfloat trial(float x) { return expf(x); }\n"), str)
+
+
+@cache
+def _made(source: str) -> ctypes.CDLL | str:
+    """The library of a C source, or why there is none."""
     program = compiler()
     if program is None:
-        _warn_once("no C compiler found (CC, cc, gcc, clang): custom cells run uncompiled, about half as fast")
-        return None
+        return "no C compiler found (CC, cc, gcc, clang)"
     key = hashlib.sha256("\0".join([source, _identity(program), *_FLAGS]).encode()).hexdigest()[:32]
     path = cache_folder() / f"{key}.so"
     try:
@@ -50,13 +64,17 @@ def load(source: str) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(path))
     except (OSError, subprocess.CalledProcessError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[0]
-        _warn_once(f"custom cells run uncompiled, about half as fast: {program} failed ({reason})")
-        return None
+        return f"{program} failed ({reason})"
 
 
-@cache
-def _warn_once(text: str) -> None:
-    logging.getLogger("seqapps").warning("%s", text)
+_said: set[str] = set()
+
+
+def _say_once(reason: str) -> None:
+    """One line for all rules: a compiler names another temporary file each time."""
+    if not _said:
+        logging.getLogger("seqapps").warning("%s: custom cells run uncompiled, about half as fast", reason)
+    _said.add(reason)
 
 
 def _compile(program: str, source: str, path: Path) -> None:

@@ -55,8 +55,9 @@ class Compiled:
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)
         rule = rule_of(cell)
-        product = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
-        setting = _Setting(rule, None if lengths.equal else lengths.values, product)
+        single = cell.input_projection.weight.dtype == torch.float32  # autocast leaves float64 alone
+        rounded = torch.get_autocast_dtype("cpu") if single and torch.is_autocast_enabled("cpu") else None
+        setting = _Setting(rule, None if lengths.equal else lengths.values, rounded)
         outputs, *last = _Sequence.apply(
             setting, cell.project(last_repeated(x, lengths)), *operands_of(cell, rule), *state
         )
@@ -69,12 +70,12 @@ class _Setting:
 
     Attributes:
         lengths: None where nothing is padded.
-        product: what recurrent products multiply, None = the states' own type.
+        rounded: type of what recurrent products multiply, None = the states' own.
     """
 
     rule: PointwiseRule
     lengths: Tensor | None
-    product: torch.dtype | None
+    rounded: torch.dtype | None
 
 
 class _Sequence(torch.autograd.Function):
@@ -113,12 +114,12 @@ class _Sequence(torch.autograd.Function):
         if weight is None:
             run.all_forward()
         else:
-            step, transposed = run.forward, weight.t().to(setting.product or dtype).contiguous()  # read faster by rows
+            step, transposed = run.forward, weight.t().to(setting.rounded or dtype).contiguous()  # read faster by rows
             for t, (read_t, h, product) in enumerate(zip(read[:-1], history[0][:-1], recurrent, strict=True)):
                 if mask is not None:
                     torch.mul(h, mask, out=read_t)
-                if setting.product is not None:
-                    product.copy_(read_t.to(setting.product) @ transposed)
+                if setting.rounded is not None:
+                    product.copy_(read_t.to(setting.rounded) @ transposed)
                     if bias is not None and not rule.additive:
                         product += bias
                 elif bias is None or rule.additive:
@@ -136,7 +137,7 @@ class _Sequence(torch.autograd.Function):
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, gy: Tensor, *final: Tensor) -> tuple[Any, ...]:
         check_first_derivative()
-        rule, product, (steps, batch, hidden) = ctx.setting.rule, ctx.setting.product, ctx.sizes
+        rule, rounded, (steps, batch, hidden) = ctx.setting.rule, ctx.setting.rounded, ctx.sizes
         read, weight, bias, mask, *rest = ctx.saved_tensors
         arrays = dict(zip(ctx.names, rest, strict=True))
         arrays["gy"] = gy.contiguous()
@@ -150,15 +151,15 @@ class _Sequence(torch.autograd.Function):
         if weight is None:
             run.all_backward()
         else:
-            step, products, factor = run.backward, gr.unbind(0), weight.to(product or weight.dtype)
+            step, products, factor = run.backward, gr.unbind(0), weight.to(rounded or weight.dtype)
             for t in range(steps - 1, -1, -1):
                 step(t)
                 if mask is not None:
                     states[0].addcmul_(products[t].to(factor.dtype) @ factor, mask)
-                elif product is None:
+                elif rounded is None:
                     states[0].addmm_(products[t], factor)
                 else:
-                    states[0] += products[t].to(product) @ factor
+                    states[0] += products[t].to(rounded) @ factor
         weight_gradient = bias_gradient = None
         if weight is not None:
             of_products, of_read = (tensor.flatten(0, 1).to(factor.dtype) for tensor in (gr, read[:-1]))

@@ -20,7 +20,7 @@ from seqapps.cells.lengths import Lengths
 from seqapps.cells.lstm import LSTM
 from seqapps.cells.regularizers import is_plain_linear
 from seqapps.cells.rnn import RNN
-from seqapps.kernels.c_library import compiler
+from seqapps.kernels.c_library import works
 
 __all__ = ["Native"]
 
@@ -50,7 +50,7 @@ class Native:
         """
         if not (x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()):
             return False
-        return (isinstance(cell, GRU) or (isinstance(cell, LSTM) and cell.hidden_size >= _WIDE)) and bool(compiler())
+        return (isinstance(cell, GRU) or (isinstance(cell, LSTM) and cell.hidden_size >= _WIDE)) and works()
 
     def unroll(self, cell: Cell, x: Tensor, state: State, lengths: Lengths, final: bool) -> tuple[Tensor, State | None]:
         assert isinstance(cell, PointwiseCell)

@@ -102,10 +102,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             wish and differentiated and tensor is not None
             for tensor, wish in zip(inputs, ctx.needs_input_grad, strict=False)
         ]
-        of_x, of_weight, of_bias, of_share, of_other = (
-            torch.zeros_like(tensor, dtype=exact) if wish and tensor is not None and tensor is not weight else None
-            for tensor, wish in zip(inputs, wanted, strict=True)
+        of_x, of_bias, of_share, of_other = (
+            torch.zeros_like(tensor, dtype=exact) if wanted[i] and tensor is not None else None
+            for i, tensor in ((0, x), (2, bias), (3, share), (4, other))
         )
+        of_weight = None  # until the first chunk's product
         total, nll = x.new_zeros((), dtype=exact), x.new_zeros((), dtype=exact)
         factor = weight.to(product)
         for chunk in _pieces(0, len(x), len(weight), _ELEMENTS):
@@ -126,7 +127,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     of_share[part] = (smoothing - 1) * found.own[:, 0]
                 if of_other is not None:
                     of_other[part] = (smoothing - 1) * (1 - found.own[:, 0])
-                if product != exact:
+                if product != exact and any(wanted):
                     own_part.copy_(rows)
             if of_x is not None:
                 of_x[chunk] = logits @ factor

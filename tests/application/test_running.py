@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 import seqapps
 from seqapps.engine.run_folder import RunFolder
 from seqapps.errors import DataError, RecipeError, RunError, TrainingError, UseError
+from seqapps.kernels.c_library import works
 
 
 def weights(run):
@@ -260,6 +261,12 @@ def test_a_run_records_how_its_cells_are_run(folder, capsys):
     assert cells["encoder.layers.0.0"] == "LSTM by reference"
     assert cells["embedder.characters.encoder.layers.0.0"] == "LSTM by native"
     assert "runs/tiny: LSTM by native, 2 times" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not works(), reason="no C compiler")
+def test_the_record_of_kernels_is_of_training_in_its_precision(folder):
+    run = seqapps.run("tiny.yaml", settings=["model.encoder.cell=gru", "training.precision=bf16"])
+    assert run.read_json("environment.json")["cells"]["encoder.layers.0.0"] == "GRU by compiled"
 
 
 def test_a_kernel_that_cannot_run_a_cell_is_told_before_anything_is_written(folder):

@@ -1,6 +1,7 @@
 """What a written text is compared with is the data's own wording."""
 
 import numpy as np
+import pytest
 from datasets import Dataset
 
 from seqapps.data.indexed import IndexedSplit
@@ -8,6 +9,7 @@ from seqapps.data.requests import Request
 from seqapps.data.resources import Resources
 from seqapps.data.tokenizers.columns import ColumnTokenizers
 from seqapps.engine.assembly import forms_of, tokenized
+from seqapps.errors import DataError
 from seqapps.recipe import Spec
 
 REQUESTS = {r.key: r for r in (Request("tokens", "tokens"), Request("target", "target", "target", frame="sentence"))}
@@ -36,3 +38,9 @@ def test_several_texts_in_tokens_are_all_references():
     split = opened(data, tokens="words", target="words")
     assert split.references("target", 0) == (["a dog", "dog"], [["a", "dog"], ["dog"]])
     assert split.references("target", 2) == (["animal"], [["animal"]])
+
+
+@pytest.mark.parametrize("target", [[["a", None]], [[]], []])
+def test_a_row_without_texts_is_told(target):
+    with pytest.raises(DataError, match="split 'train', row 2: column 'target' holds no text; leave the row out"):
+        opened({"tokens": [["Hund"], ["Tier"]], "target": [[["a"]], target]}, tokens="words", target="words")

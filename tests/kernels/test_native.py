@@ -5,8 +5,8 @@ import torch
 
 from seqapps.cells import GRU, LSTM, RNN, Lengths
 from seqapps.cells.unroll import kernel_for, kernel_name, unroll_steps
-from seqapps.kernels import native
-from seqapps.kernels.c_library import compiler
+from seqapps.kernels import c_library, native
+from seqapps.kernels.c_library import works
 from seqapps.kernels.native import Native
 
 RAGGED = (3, 64, 20, 41, 1, 64, 17, 30)
@@ -64,7 +64,7 @@ def test_a_relu_network_that_grows_beyond_all_numbers_on_padding_has_gradients()
     assert all(p.grad.isfinite().all() for p in cell.parameters())
 
 
-@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@pytest.mark.skipif(not works(), reason="no C compiler")
 @pytest.mark.parametrize(
     ("make", "size", "chosen"),
     [(LSTM, 383, "native"), (LSTM, 384, "compiled"), (GRU, 8, "compiled"), (RNN, 8, "native")],
@@ -84,6 +84,19 @@ def test_in_bf16_training_auto_takes_generated_steps_where_they_are_faster(make,
 
 
 def test_without_a_compiler_native_layers_stay_first(monkeypatch):
-    monkeypatch.setattr(native, "compiler", lambda: None)
+    monkeypatch.setattr(native, "works", lambda: False)
     with torch.autocast("cpu", torch.bfloat16):
         assert isinstance(kernel_for("auto", GRU(3, 4), torch.randn(2, 2, 3)), Native)
+
+
+@pytest.mark.skipif(not works(), reason="no C compiler")
+def test_a_compiler_that_makes_nothing_is_as_good_as_none(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SEQAPPS_CACHE", str(tmp_path / "file"))
+    for function in (works, c_library._made):
+        function.cache_clear()
+    try:
+        assert not works()
+    finally:
+        for function in (works, c_library._made):
+            function.cache_clear()

@@ -19,11 +19,12 @@ def leaves(rows, features, symbols, *, bias=True, dtype=torch.float64):
     return (*made, *([] if bias else [None]), targets)
 
 
-@pytest.mark.parametrize("chunk", [1, 21, 1000])
+@pytest.mark.parametrize(("chunk", "piece"), [(1, 1), (21, 7), (21, 14), (1000, 21), (1000, 1000)])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.6])
-def test_values_and_gradients_are_those_of_torch(monkeypatch, smoothing, bias, chunk):
+def test_values_and_gradients_are_those_of_torch(monkeypatch, smoothing, bias, chunk, piece):
     monkeypatch.setattr(output, "_ELEMENTS", chunk)
+    monkeypatch.setattr(output, "_IN_CACHE", piece)
     x, weight, b, targets = leaves(11, 5, 7, bias=bias)
     expected = F.cross_entropy(F.linear(x, weight, b), targets, label_smoothing=smoothing, reduction="sum")
     found = linear_cross_entropy(x, weight, b, targets, smoothing)
@@ -63,7 +64,16 @@ def test_logits_of_any_size_do_not_overflow():
     assert torch.autograd.grad(found.total, x)[0].isfinite().all()
 
 
-def test_under_autocast_products_are_bf16_and_sums_fp32():
+def test_a_matrix_by_itself_gets_both_gradients():
+    weight = torch.randn(7, 5, requires_grad=True)
+    linear_cross_entropy(weight, weight, None, torch.arange(7)).total.backward()
+    expected = F.cross_entropy(F.linear(weight, weight), torch.arange(7), reduction="sum")
+    torch.testing.assert_close(weight.grad, torch.autograd.grad(expected, weight)[0])
+
+
+@pytest.mark.parametrize("piece", [50, 4000, 1_000_000])
+def test_under_autocast_products_are_bf16_and_sums_fp32(monkeypatch, piece):
+    monkeypatch.setattr(output, "_IN_CACHE", piece)
     x, weight, b, targets = leaves(300, 32, 50, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = linear_cross_entropy(x, weight, b, targets, 0.1)

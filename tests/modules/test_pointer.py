@@ -162,9 +162,10 @@ def test_gradients_are_numbers_where_weights_and_gates_are_extreme():
         assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("chunk", [1, 20, 1000])
-def test_a_softmax_mixed_with_something_else_has_the_gradients_of_the_mixture(monkeypatch, chunk):
+@pytest.mark.parametrize(("chunk", "piece"), [(1, 1), (20, 7), (1000, 14), (1000, 1000)])
+def test_a_softmax_mixed_with_something_else_has_the_gradients_of_the_mixture(monkeypatch, chunk, piece):
     monkeypatch.setattr("seqapps.modules.output._ELEMENTS", chunk)
+    monkeypatch.setattr("seqapps.modules.output._IN_CACHE", piece)
     generator = torch.Generator().manual_seed(0)
     shapes = [(9, 4), (7, 4), (7,), (9,), (9,)]
     leaves = [torch.randn(s, generator=generator, dtype=torch.float64).requires_grad_() for s in shapes]

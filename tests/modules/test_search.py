@@ -163,7 +163,7 @@ def slow_beam(generator, sentence, options, prefix=(), banned=(), required=()):
             beams[g] = [(total, tokens) for _, total, tokens in extensions if tokens[-1] != EOS][:width]
             for _, tokens in beams[g]:
                 taken[tokens[-1]] += 1
-        if options.patience is not None and sum(map(len, pools)) >= options.patience * options.beam:
+        if options.patience is not None and all(len(pool) >= options.patience * width for pool in pools):
             break
     size = math.ceil(options.n_best / G)
     best = [sorted(pool, key=lambda entry: -entry[1])[:size] for pool in pools]
@@ -226,7 +226,7 @@ def test_a_narrow_beam_is_the_slow_one(penalty, fields, rules, width):
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize(
-    "width", [{"beam": 1}, {"beam": 3, "n_best": 3}, {"beam": 4, "groups": 2, "diversity": 0.7, "n_best": 2}]
+    "width", [{"beam": 1}, {"beam": 3, "n_best": 3}, {"beam": 4, "groups": 2, "diversity": 0.7, "n_best": 4}]
 )
 @pytest.mark.parametrize("patience", [1.0, 1.5, 3.0])
 def test_an_impatient_beam_is_the_slow_one_and_takes_fewer_steps(patience, width, penalty):
@@ -237,6 +237,7 @@ def test_an_impatient_beam_is_the_slow_one_and_takes_fewer_steps(patience, width
         generator = History(seed=1, sharpness=1.0)
         found = run(generator, range(8), replace(options, early_exit=early_exit), source_mask=mask)
         for sentence, hypotheses in enumerate(found):
+            assert len(hypotheses) == options.n_best
             assert_same(hypotheses, slow_beam(generator, sentence, options), 7)
         steps[early_exit] = sum(generator.rows)
     assert steps[True] <= steps[False]

@@ -35,6 +35,7 @@ FAULTS = [
     ({"method": "greedy", "early_exit": False}, "early_exit"),
     ({"method": "greedy", "patience": 1.0}, "patience"),
     ({"n_best": 3, "patience": 0.5}, "patience"),
+    ({"n_best": 3, "beam": 4, "groups": 2, "patience": 0.75}, "patience"),
     ({"patience": float("inf")}, "patience"),
     ({"temperature": 2.0}, "temperature"),
     ({"top_p": 0.5}, "top_p"),
@@ -53,6 +54,7 @@ def test_one_fault_is_told_of_its_field(values, field):
         {"method": "greedy", "no_repeat": 3, "min_length": 2},
         {"method": "sampling", "n_best": 50, "temperature": 0.7, "top_k": 10, "top_p": 1.0},
         {"n_best": 3, "patience": 0.6},
+        {"n_best": 29, "beam": 100, "patience": 0.29},
         {"beam": 6, "groups": 3, "diversity": 0.5, "n_best": 6, "length_penalty": "gnmt", "length_alpha": 0.0},
     ],
 )

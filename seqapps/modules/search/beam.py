@@ -43,7 +43,7 @@ class _Beam(NamedTuple):
     met: Tensor  # (B, k, C) which required phrases occurred before the last token
     limit: Tensor  # (B,) steps after which it is cut
     last_divisor: Tensor  # (B,) what a log-probability is divided by then
-    finished: Tensor  # (B,) how many hypotheses have been, those that no pool kept among them
+    finished: Tensor  # (B, G) how many hypotheses have been, those that no pool kept among them
     pool: _Pool
 
     @property
@@ -165,7 +165,7 @@ def _started(first: Tensor, options: SearchOptions, demands: Demands, limit: Ten
         met=(demands.required.sizes == 0)[:, None].expand(-1, k, -1),
         limit=limit,
         last_divisor=torch.tensor([length_divisor(n, options) for n in limit.tolist()], device=device),
-        finished=first.new_zeros(B),
+        finished=first.new_zeros(B, G),
         pool=pool,
     )
 
@@ -233,7 +233,7 @@ def _advanced(beam: _Beam, chosen: _Chosen, options: SearchOptions, eos: int, t:
         log_prob=chosen.log_prob.gather(-1, stays).flatten(1),
         met=beam.met.gather(1, parents[..., None].expand(-1, -1, beam.met.shape[-1])),
         covered=beam.covered.gather(1, parents[..., None].expand(-1, -1, beam.covered.shape[-1])),
-        finished=beam.finished + finished.sum((1, 2)),
+        finished=beam.finished + finished.sum(2),
         pool=_merged(beam.pool, new),
     ), parents
 
@@ -278,7 +278,9 @@ def _done(beam: _Beam, options: SearchOptions, t: int) -> Tensor:
     if options.early_exit:
         over = over | (beam.pool.score[..., -1] >= best / beam.last_divisor[:, None])
     over = over.all(-1) | (beam.limit == t)
-    return over if options.patience is None else over | (beam.finished >= options.patience * options.beam)
+    if options.patience is None:
+        return over
+    return over | (beam.finished >= options.patience * options.beam / options.groups).all(-1)
 
 
 def _collect(beam: _Beam, found: list[list[Hypothesis]], n_best: int, seen: Seen) -> None:

@@ -42,9 +42,10 @@ class SearchOptions:
         groups: groups of diverse beam search (Vijayakumar et al. 2016), which share the beam evenly; 1 = plain beam.
         diversity: what a token costs a group for every hypothesis of an earlier group that takes it at this step.
         early_exit: stop where no open hypothesis can enter the n best any more; changes the time, never a result.
-        patience: a sentence is over when patience x beam of its hypotheses have finished, though a better one might
-            come (Kasai et al. 2022, arXiv 2204.05424); 1 = what most programs do; null = it goes on, to the limit of
-            length if need be. A length penalty that favours long hypotheses rarely lets `early_exit` stop before.
+        patience: a sentence is over when patience x beam of its hypotheses have finished, as many in each group, though
+            a better one might come (Kasai et al. 2022, arXiv 2204.05424); 1 = what most programs do; null = it goes on,
+            to the limit of length if need be. A length penalty that favours long hypotheses rarely lets `early_exit`
+            stop before.
         no_repeat: size of the n-grams that may not occur twice; null = any may.
         temperature: sampling from p^(1/temperature).
         top_k: sampling among that many most probable tokens; null = all.
@@ -115,9 +116,11 @@ def _beam_faults(fields: Mapping[str, Any]) -> Faults:
     faults = []
     if fields["n_best"] > fields["beam"] >= 1:
         faults.append(("n_best", f"n_best is {fields['n_best']}, expected at most the beam, {fields['beam']}"))
-    if fields["patience"] is not None and not fields["n_best"] <= fields["patience"] * fields["beam"] < math.inf:
-        enough = fields["n_best"] / max(1, fields["beam"])
-        faults.append(("patience", f"patience is {fields['patience']}, expected {enough:g} or more: n_best / beam"))
+    patience, groups, beam = fields["patience"], max(1, fields["groups"]), max(1, fields["beam"])
+    enough = math.ceil(fields["n_best"] / groups) * groups / beam
+    if patience is not None and not enough - 1e-9 <= patience < math.inf:
+        text = f"patience is {patience}, expected a finite number, {enough:g} or more, so that n_best can be found"
+        faults.append(("patience", text))
     if fields["groups"] >= 1 and fields["beam"] % fields["groups"]:
         faults.append(("groups", f"groups is {fields['groups']}, expected a divisor of the beam, {fields['beam']}"))
     if fields["groups"] == 1 and fields["diversity"]:
