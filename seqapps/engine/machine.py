@@ -71,7 +71,7 @@ class Arithmetic:
         before = (
             torch.get_float32_matmul_precision(),
             torch.get_num_threads(),
-            (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()),
+            _determinism(),
         )
         torch.set_float32_matmul_precision(self.matmul_precision)
         torch.set_num_threads(self.threads)
@@ -86,9 +86,13 @@ class Arithmetic:
             _set_deterministic(*before[2])
 
 
+def _determinism() -> tuple[bool, bool]:
+    """Whether torch must be deterministic, and whether it only warns where it is not."""
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
 def _set_deterministic(wanted: bool, warn_only: bool) -> None:
-    now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    if now != (wanted, warn_only):  # torch imports its compiler to be told: seconds
+    if _determinism() != (wanted, warn_only):  # torch imports its compiler to be told: seconds
         torch.use_deterministic_algorithms(wanted, warn_only=warn_only)
 
 

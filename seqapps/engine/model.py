@@ -79,6 +79,8 @@ def build_model(
 def kernels_in_use(model: Model) -> dict[str, str]:
     """How each recurrent cell will be run in training: its place in the model -> "LSTM by native".
 
+    Kernels are chosen by the precision, too: call it under training's autocast.
+
     Raises ComponentError naming the place where a kernel that the recipe asks for cannot run a cell.
     """
     used = {}

@@ -6,6 +6,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from seqapps.cells import GRU, LSTM, RNN, Lengths, LinearCell, PointwiseCell
+from seqapps.kernels import c_library
+
+
+@pytest.fixture
+def fresh_libraries(monkeypatch):
+    """Nothing is known of the compiler, nothing is made, and nothing was said."""
+    caches = (c_library.compiler, c_library.works, c_library._made)
+    for cached in caches:
+        cached.cache_clear()
+    monkeypatch.setattr(c_library, "_said", set())
+    yield
+    for cached in caches:
+        cached.cache_clear()
 
 
 class Peephole(PointwiseCell):

@@ -166,27 +166,19 @@ def test_half_precision_is_refused():
     assert reason == "it computes in float32 or float64, not in torch.float16"
 
 
-def test_without_a_compiler_the_same_program_runs_and_says_so_once(monkeypatch, caplog):
+def test_without_a_compiler_the_same_program_runs_and_says_so_once(monkeypatch, caplog, fresh_libraries):
     monkeypatch.setattr(c_library.shutil, "which", lambda name: None)
-    c_library.compiler.cache_clear()
-    c_library._made.cache_clear()
-    monkeypatch.setattr(c_library, "_said", set())
-    try:
-        with caplog.at_level(logging.WARNING, "seqapps"):
-            for rule in (rule_of(Peephole(3, 4)), rule_of(Motley(3, 4))):
-                assert c_library.load(c_source(rule, "float")) is None
-    finally:
-        c_library.compiler.cache_clear()
-        c_library._made.cache_clear()
+    with caplog.at_level(logging.WARNING, "seqapps"):
+        for rule in (rule_of(Peephole(3, 4)), rule_of(Motley(3, 4))):
+            assert c_library.load(c_source(rule, "float")) is None
     assert [record.getMessage() for record in caplog.records] == [
         "no C compiler found (CC, cc, gcc, clang): custom cells run uncompiled, about half as fast"
     ]
 
 
 @needs_compiler
-def test_a_compiler_that_fails_is_no_disaster(monkeypatch, caplog, tmp_path):
+def test_a_compiler_that_fails_is_no_disaster(monkeypatch, caplog, tmp_path, fresh_libraries):
     monkeypatch.setenv("SEQAPPS_CACHE", str(tmp_path))
-    monkeypatch.setattr(c_library, "_said", set())
     with caplog.at_level(logging.WARNING, "seqapps"):
         assert c_library.load("this is no C") is None
         assert c_library.load("nor is this") is None
@@ -195,10 +187,9 @@ def test_a_compiler_that_fails_is_no_disaster(monkeypatch, caplog, tmp_path):
 
 
 @needs_compiler
-def test_a_library_is_kept_between_runs(monkeypatch, tmp_path):
+def test_a_library_is_kept_between_runs(monkeypatch, tmp_path, fresh_libraries):
     monkeypatch.setenv("SEQAPPS_CACHE", str(tmp_path))
     source = c_source(rule_of(Peephole(3, 4)), "float")
-    c_library._made.cache_clear()
     assert c_library.load(source) is not None
     c_library._made.cache_clear()
 
@@ -208,7 +199,6 @@ def test_a_library_is_kept_between_runs(monkeypatch, tmp_path):
     c_library._identity(c_library.compiler())
     monkeypatch.setattr(subprocess, "run", fail)
     assert c_library.load(source) is not None
-    c_library._made.cache_clear()
 
 
 BUILT_IN = [
