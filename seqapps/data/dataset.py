@@ -21,6 +21,7 @@ __all__ = [
     "derive_splits",
     "prepare_split",
     "tokenize_texts",
+    "with_column",
 ]
 
 # Other names under which the hub and the readers know a column.
@@ -151,7 +152,7 @@ def _names_for_class_numbers(dataset: Dataset, columns: Iterable[str], split: st
             raise DataError(f"{where}: column {column!r} holds -1, which is no label; leave such rows out")
         names = [[labels.int2str(v) for v in row] if listed else labels.int2str(row) for row in rows]
         new_feature = List(Value("string")) if listed else Value("string")
-        dataset = dataset.remove_columns(column).add_column(column, names, feature=new_feature)
+        dataset = with_column(dataset.remove_columns(column), column, names, new_feature)
     return dataset.select_columns(order)
 
 
@@ -201,11 +202,17 @@ def column_of_values(dataset: Dataset, column: str, split: str) -> pyarrow.Array
     return pa.array([str(value) for value in values.to_pylist()], pa.string())
 
 
+def with_column(dataset: Dataset, name: str, values: Sequence[Any], feature: Any) -> Dataset:
+    """The data set with one column more. A part of one is copied by this, which `datasets` would draw a bar of."""
+    from seqapps.data.sources.builders import without_progress_bars
+
+    with without_progress_bars():
+        return dataset.add_column(name, values, feature=feature)
+
+
 def tokenize_texts(dataset: Dataset, columns: Iterable[str], tokenize: Callable[[str], list[str]]) -> Dataset:
     """The columns that hold texts as lists of tokens; a text that is missing (null) stays so."""
     from datasets import List, Value
-
-    from seqapps.data.sources.builders import without_progress_bars
 
     order = dataset.column_names
     for column in columns:
@@ -214,8 +221,7 @@ def tokenize_texts(dataset: Dataset, columns: Iterable[str], tokenize: Callable[
             continue
         tokens = [None if text is None else tokenize(text) for text in dataset[column][:]]
         text = f"{column} as text"  # taken out last: without columns there are no rows
-        with without_progress_bars():
-            dataset = dataset.rename_column(column, text).add_column(column, tokens, feature=List(Value("string")))
+        dataset = with_column(dataset.rename_column(column, text), column, tokens, List(Value("string")))
         dataset = dataset.remove_columns(text)
     return dataset.select_columns(order)
 

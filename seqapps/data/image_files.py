@@ -16,8 +16,9 @@ from seqapps.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["image_places", "read_images"]
+__all__ = ["IMAGE_SUFFIXES", "image_places", "read_images"]
 
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 _MEMBER = "tar://"  # tar://MEMBER::ARCHIVE, as fsspec writes it
 
 

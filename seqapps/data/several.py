@@ -14,6 +14,7 @@ import numpy as np
 
 from seqapps.data.arrays import ArrayColumn
 from seqapps.data.batch import Rows
+from seqapps.data.dataset import with_column
 from seqapps.data.resources import FormColumn
 from seqapps.errors import DataError
 
@@ -88,9 +89,9 @@ def with_references(
         tokens = [[tokenize(text) if isinstance(text, str) else text for text in row] for row in texts]
         written = [[text if isinstance(text, str) else " ".join(text) for text in row] for row in texts]
         raw = f"{column} as text"  # taken out last: without columns there are no rows
-        dataset = dataset.rename_column(column, raw).add_column(column, tokens, feature=List(List(Value("string"))))
+        dataset = with_column(dataset.rename_column(column, raw), column, tokens, List(List(Value("string"))))
         if REFERENCES not in dataset.column_names:
-            dataset = dataset.add_column(REFERENCES, written, feature=List(Value("string")))
+            dataset = with_column(dataset, REFERENCES, written, List(Value("string")))
         dataset = dataset.remove_columns(raw)
     return dataset
 

@@ -41,7 +41,7 @@ def load_model_tensors(model: nn.Module, tensors: Mapping[str, Tensor], where: s
 
 
 def capture(loop: Loop, facts: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Model, optimizer, schedule, loss scale, random generators and position; `facts` are kept beside them."""
+    """Weights, their average, optimizer, schedule, loss scale, random generators, position; `facts` are kept beside."""
     tensors = {f"model.{name}": tensor for name, tensor in model_tensors(loop.model).items()}
     saved = loop.optimizer.state_dict()
     numbers: dict[str, dict[str, Any]] = {}
@@ -51,6 +51,8 @@ def capture(loop: Loop, facts: Mapping[str, Any]) -> tuple[dict[str, Tensor], di
                 tensors[f"optimizer.{index}.{key}"] = value
             else:
                 numbers.setdefault(str(index), {})[key] = value
+    if loop.average is not None:
+        tensors.update({f"average.{name}": tensor for name, tensor in loop.average.tensors().items()})
     tensors["random.cpu"] = torch.get_rng_state()
     if loop.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(loop.device)
@@ -76,6 +78,8 @@ def restore(loop: Loop, tensors: Mapping[str, Tensor], facts: Mapping[str, Any],
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
     loop.optimizer.load_state_dict({"state": state, "param_groups": facts["optimizer"]["groups"]})
+    if loop.average is not None:
+        loop.average.load(under("average.", tensors))
     loop.schedule.state = facts["schedule"]
     if loop.scaler is not None and facts["scaler"] is not None:
         loop.scaler.load_state_dict(facts["scaler"])

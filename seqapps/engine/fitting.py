@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seqapps.data.indexed import IndexedSplit
+from seqapps.engine.averaging import evaluation_weights
 from seqapps.engine.checkpoint import capture, model_tensors, restore, under
 from seqapps.engine.evaluation import predict_split
-from seqapps.engine.optimizers import NTASGD, evaluation_weights
+from seqapps.engine.optimizers import NTASGD
 from seqapps.engine.run_folder import RunFolder
 from seqapps.engine.training import Loop, Step, train
 from seqapps.errors import RunError, TrainingError, UseError, close_match
@@ -119,7 +120,7 @@ class Fit:
                 self.folder.append({"event": "failure", "step": self.loop.position.step + 1, "error": str(error)})
                 raise
         if self.validation is None:
-            with evaluation_weights(self.loop.optimizer):
+            with evaluation_weights(self.loop.optimizer, self.loop.average):
                 self._save_model()
         return self.progress.stopped
 
@@ -204,7 +205,7 @@ class Fit:
         }
         progress.loss, progress.nll, progress.steps, progress.clipped = 0.0, 0.0, 0, 0
         if self.validation is not None:
-            with evaluation_weights(self.loop.optimizer):
+            with evaluation_weights(self.loop.optimizer, self.loop.average):
                 scores = self._scores()
                 event["metrics"] = scores
                 event["best"] = self._compare(scores[self.metric], epoch)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple
 
 from seqapps.data.demands import Demand
+from seqapps.data.image_files import IMAGE_SUFFIXES
 from seqapps.data.requests import array_requests
 from seqapps.data.resources import Resources
 from seqapps.data.sources.reading import decoded_lines
@@ -56,7 +58,8 @@ class Formats:
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
         """Examples from bytes, one at a time.
 
-        text: a sentence a line, split by the recipe's tokenizer; or an image a line, the name of its file. jsonl:
+        text: a sentence a line, split by the recipe's tokenizer; or an image a line, the name of its file, unless
+        `name` is that of an image itself. jsonl:
         {"tokens": [...]}, {"text": "..."}, {"image": "name of its file"} or {"vector": [...]} a line, the latter under
         the name of the column that the model reads; "prefix", "require" and "ban" beside them are asked of a text that
         is written. conllu: CoNLL-U sentences.
@@ -65,7 +68,8 @@ class Formats:
         for a format that the model's task does not have.
         """
         self._check(format)
-        lines = decoded_lines(stream, name)
+        image = format == "text" and self.arrays and PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+        lines = iter([(1, name)]) if image else decoded_lines(stream, name)
         if self.arrays:
             return self._read_arrays(lines, format, name)
         if format == "text":

@@ -5,14 +5,13 @@ A learning rate here is multiplied by the schedule's factor of the moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["ASGD", "NTASGD", "SGD", "Adagrad", "Adam", "AdamW", "evaluation_weights"]
+__all__ = ["ASGD", "NTASGD", "SGD", "Adagrad", "Adam", "AdamW"]
 
 Parameters = Iterable[nn.Parameter]
 
@@ -23,7 +22,13 @@ def _fusible(parameters: list[nn.Parameter]) -> bool:
 
 
 class _Ranges:
-    """Checks the fields that all optimizers share, and Adam's decays."""
+    """Checks the fields that all optimizers share, and Adam's decays.
+
+    Attributes:
+        averages: does it keep an average of the weights, as "ax" in its state?
+    """
+
+    averages = False
 
     @classmethod
     def check_fields(cls, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -174,6 +179,8 @@ class ASGD(_Ranges, torch.optim.ASGD):
         weight_decay: lambda, lambda x weight is added to the gradient.
     """
 
+    averages = True
+
     def __init__(
         self,
         parameters: Parameters,
@@ -201,6 +208,8 @@ class NTASGD(_Ranges, torch.optim.SGD):
         patience: n, evaluations that are waited for.
         weight_decay: lambda, lambda x weight is added to the gradient.
     """
+
+    averages = True
 
     def __init__(self, parameters: Parameters, /, *, lr: float = 30.0, patience: int = 5, weight_decay: float = 0.0):
         parameters = list(parameters)
@@ -236,24 +245,3 @@ class NTASGD(_Ranges, torch.optim.SGD):
                     average = self.state[parameter].setdefault("ax", torch.zeros_like(parameter))
                     average.lerp_(parameter, 1 / group["averaged"])
         return loss
-
-
-@contextmanager
-def evaluation_weights(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Within it the parameters hold the weights to be evaluated and kept: where they are averaged, their average."""
-    averaged = [
-        (p, optimizer.state[p]["ax"])
-        for group in optimizer.param_groups
-        for p in group["params"]
-        if "ax" in optimizer.state.get(p, {})
-    ]
-    current = [p.detach().clone() for p, _ in averaged]
-    with torch.no_grad():
-        for parameter, average in averaged:
-            parameter.copy_(average)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for (parameter, _), value in zip(averaged, current, strict=True):
-                parameter.copy_(value)

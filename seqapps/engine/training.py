@@ -14,6 +14,7 @@ from torch import nn
 
 from seqapps.data.batch import Batch
 from seqapps.data.streams import Batches, Sampler
+from seqapps.engine.averaging import ExponentialAverage
 from seqapps.engine.model import Model
 from seqapps.engine.schedules import Moment, Schedule
 from seqapps.errors import TrainingError
@@ -91,6 +92,7 @@ class Loop:
         total_steps: planned for the whole run; schedules divide by it.
         autocast: makes the context of a forward pass.
         scaler: of the loss, for fp16.
+        average: of the weights, if that is what is evaluated.
     """
 
     model: Model
@@ -106,6 +108,7 @@ class Loop:
     clipping: Clipping = field(default_factory=lambda: Clipping())
     autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
     scaler: torch.amp.GradScaler | None = None
+    average: ExponentialAverage | None = None
     base_rates: list[float] = field(default_factory=list)
     carried: FinalStates | None = None
 
@@ -177,6 +180,8 @@ def _step(loop: Loop, chosen: Sequence[Any], moment: Moment) -> tuple[float, flo
         if not np.isfinite(norm):
             raise _not_finite("gradient norm", norm, moment, batch)
         loop.optimizer.step()
+    if loop.average is not None:
+        loop.average.update(moment.step + 1)
     loop.optimizer.zero_grad(set_to_none=True)
     return total / count, nll / count, norm, loop.optimizer.param_groups[0]["lr"], tokens
 

@@ -178,6 +178,8 @@ class Training:
         clip_norm: gradients whose 2-norm over all parameters is larger are scaled down to it.
         clip_value: each gradient component is cut to [-clip_value, clip_value].
         accumulate: batches per optimizer step; the gradient equals that of the one large batch.
+        average: decay per step of an exponential moving average of the weights, and it is the average that is evaluated
+            and kept; none = the weights themselves.
         stop: early stopping.
         evaluate_every: optimizer steps between evaluations on the validation split; none = once an epoch.
         save_every: seconds between saves of the state that `--resume` continues from; every evaluation saves too.
@@ -199,6 +201,7 @@ class Training:
     clip_norm: float | None = None
     clip_value: float | None = None
     accumulate: int = 1
+    average: float | None = None
     stop: Stop | None = None
     evaluate_every: int | None = None
     save_every: float = 300.0
@@ -214,6 +217,10 @@ class Training:
     def check_fields(cls, fields: Mapping[str, Any]) -> Faults:
         faults = _positive(fields, "epochs", "max_steps", "max_seconds", "clip_norm", "clip_value", "accumulate")
         faults += _positive(fields, "evaluate_every", "save_every", "threads")
+        if fields["average"] is not None and not 0 < fields["average"] < 1:
+            faults.append(("average", f"{fields['average']} is out of range; expected 0 < average < 1, as 0.999"))
+        elif fields["average"] is not None and getattr(fields["optimizer"].target, "averages", False):
+            faults.append(("average", f"{fields['optimizer'].name} averages the weights itself; remove one of the two"))
         if not 0 <= fields["seed"] < 2**32:
             faults.append(("seed", f"{fields['seed']} is out of range; expected 0 to {2**32 - 1}"))
         if not DEVICE.fullmatch(fields["device"]):

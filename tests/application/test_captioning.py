@@ -161,6 +161,19 @@ def test_predict_reads_a_file_name_a_line_and_writes_a_caption_a_line(captioner)
     ]
 
 
+def test_predict_takes_an_image_itself(captioner):
+    result = cli("predict", "runs/pictures", "images/test/1.png")
+    assert result.exit_code == 0, result.output
+    assert result.output == captioner.predict(["images/test/1.png"])[0].text + "\n"
+
+
+def test_predict_tells_an_image_that_is_none(captioner, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"none")
+    result = cli("predict", "runs/pictures", str(tmp_path / "broken.png"))
+    assert result.exit_code == 2
+    assert "broken.png cannot be decoded" in result.output
+
+
 def test_predict_reads_and_writes_json_lines(of_vectors):
     line = json.dumps({"vector": [1, 0, 0, 1, 1], "number": 7})
     result = cli("predict", "runs/vectors", "--format", "jsonl", input=line + "\n")

@@ -119,6 +119,30 @@ def test_more_epochs_continue_as_if_they_had_been_asked_for_at_once(folder):
     assert_same_weights("whole", "cut")
 
 
+def test_the_average_of_the_weights_is_kept_and_survives_stopping(folder):
+    settings = ["training.average=0.9"]
+    whole = seqapps.run("tiny.yaml", output="whole", settings=settings)
+    seqapps.run("tiny.yaml", output="cut", settings=[*settings, "training.max_steps=8"])
+    seqapps.run("tiny.yaml", output="cut", settings=settings, resume=True)
+    assert curves("whole") == curves("cut")
+    assert_same_weights("whole", "cut")
+    kept, _ = whole.read_tensors("model.safetensors")
+    state, _ = whole.read_tensors("state.safetensors")
+    assert not any((kept[name] == state[f"model.{name}"]).all() for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["training.average=1"], r"'average' of section 'training': 1.0 is out of range; expected 0 < average < 1"),
+        (["training.average=0.9", "training.optimizer=asgd"], r"asgd averages the weights itself; remove one"),
+    ],
+)
+def test_an_average_that_cannot_be_is_refused(folder, settings, message):
+    with pytest.raises(RecipeError, match=message):
+        seqapps.run("tiny.yaml", settings=settings)
+
+
 def test_stopping_out_of_turn_leaves_no_trace_in_a_resumed_run(folder):
     # 6 steps an epoch: stopping at step 8 evaluates within an epoch, which must count neither for patience nor as best.
     settings = ["training.stop={patience: 2}", "training.schedule={type: plateau, patience: 1}"]

@@ -1,5 +1,6 @@
 """Splits made ready, and what is said of those that do not fit."""
 
+import datasets
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Translation, Value
@@ -11,6 +12,7 @@ from seqapps.data.dataset import (
     derive_splits,
     prepare_split,
     tokenize_texts,
+    with_column,
 )
 from seqapps.data.indexed import read_forms
 from seqapps.errors import DataError
@@ -137,6 +139,18 @@ def test_texts_become_tokens_and_lists_stay():
     found = tokenize_texts(data, ["a", "b"], str.split)
     assert found.column_names == ["a", "b", "label"]
     assert found.to_dict() == {"a": [["x", "y"], []], "b": [["x y"], []], "label": ["p q", "r"]}
+
+
+def test_a_column_beside_a_part_of_a_data_set_draws_no_bar(monkeypatch):
+    calls = []
+    add = Dataset.add_column
+    monkeypatch.setattr(datasets, "are_progress_bars_disabled", lambda: False)
+    monkeypatch.setattr(datasets, "enable_progress_bars", lambda: calls.append("on"))
+    monkeypatch.setattr(datasets, "disable_progress_bars", lambda: calls.append("off"))
+    monkeypatch.setattr(Dataset, "add_column", lambda *a, **k: calls.append("add") or add(*a, **k))
+    part = Dataset.from_dict({"text": ["a b", "c", "d"]}).select([2, 0])
+    assert with_column(part, "n", [1, 2], Value("int64"))[:] == {"text": ["d", "a b"], "n": [1, 2]}
+    assert calls == ["off", "add", "on"]
 
 
 def test_a_text_without_tokens_is_named_by_its_row():

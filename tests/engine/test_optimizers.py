@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from seqapps.engine import optimizers
-from seqapps.engine.optimizers import evaluation_weights
+from seqapps.engine.averaging import evaluation_weights
 from seqapps.registry import registry
 
 

@@ -1,0 +1,74 @@
+"""Averages of the weights over the steps of training: what is evaluated and kept where a recipe asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ExponentialAverage", "evaluation_weights"]
+
+WINDOW = 10  # at step t the average reaches back over about t / WINDOW steps, until the decay is what limits it
+
+
+class ExponentialAverage:
+    """Exponential moving average of weights: their noise from step to step cancels out (Polyak and Juditsky 1992).
+
+    After step t the average w becomes (1 - a) w + a theta with a = max(1 - decay, 10 / (9 + t)): it begins with the
+    weights after the first step, and forgets the early ones sooner than `decay` alone would.
+
+    Args:
+        parameters: that are averaged; they are read at each update and never changed.
+        decay: in (0, 1); the average reaches back over about 1 / (1 - decay) steps.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float):
+        self.parameters: list[Tensor] = list(parameters)
+        self.decay = decay
+        self.averages = [p.detach().clone() for p in self.parameters]
+
+    def update(self, step: int) -> None:
+        """Take in the weights after step number `step`, counted from 1."""
+        share = max(1 - self.decay, WINDOW / (WINDOW - 1 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, self.parameters, share)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What `load` puts back, by the number of the parameter."""
+        return {str(number): average for number, average in enumerate(self.averages)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `tensors` returned."""
+        for number, average in enumerate(self.averages):
+            average.copy_(tensors[str(number)])
+
+
+@contextmanager
+def evaluation_weights(optimizer: torch.optim.Optimizer, average: ExponentialAverage | None = None) -> Iterator[None]:
+    """Within it the parameters hold the weights to be evaluated and kept: where they are averaged, their average.
+
+    Args:
+        optimizer: one that averages keeps the averages as "ax" in its state.
+        average: that is kept beside the optimizer.
+    """
+    if average is not None:
+        averaged = list(zip(average.parameters, average.averages, strict=True))
+    else:
+        averaged = [
+            (p, optimizer.state[p]["ax"])
+            for group in optimizer.param_groups
+            for p in group["params"]
+            if "ax" in optimizer.state.get(p, {})
+        ]
+    current = [p.detach().clone() for p, _ in averaged]
+    with torch.no_grad():
+        for parameter, value in averaged:
+            parameter.copy_(value)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for (parameter, _), value in zip(averaged, current, strict=True):
+                parameter.copy_(value)
