@@ -43,6 +43,8 @@ class Written(NamedTuple):
         attention: (tokens + 1 if ended, S), for each token and the end mark the weights over what was read; or None.
         nll: of the text that should have been written, in nats, where that is known.
         count: its tokens, end mark included.
+        p_gen: (tokens + 1 if ended,), how probable it was that each was generated and not taken from the source, for a
+            decoder with a pointer.
     """
 
     tokens: list[str]
@@ -52,6 +54,7 @@ class Written(NamedTuple):
     attention: NDArray[np.float32] | None = None
     nll: float | None = None
     count: int | None = None  # type: ignore[assignment]  # the field's word; hides tuple.count
+    p_gen: NDArray[np.float32] | None = None
 
 
 class GeneratingHead(Head):
@@ -217,8 +220,9 @@ class GeneratingHead(Head):
     ) -> Written:
         best, *others = hypotheses
         weights = None if best.attention is None else best.attention[:, :size].float().cpu().numpy()
+        p_gen = None if best.p_gen is None else best.p_gen.float().cpu().numpy()
         further = [(self._symbols(other, strangers), other.log_prob) for other in others]
-        return Written(self._symbols(best, strangers), best.log_prob, best.ended, further, weights, *known)
+        return Written(self._symbols(best, strangers), best.log_prob, best.ended, further, weights, *known, p_gen)
 
     def _symbols(self, hypothesis: Hypothesis, strangers: Sequence[str]) -> list[str]:
         symbols, V = self.vocabulary.symbols, len(self.vocabulary)
@@ -244,9 +248,10 @@ class GeneratingHead(Head):
         written = self.shown(found, tokens)
         others = [Alternative(self.text(other), other, log_prob) for other, log_prob in found.others]
         attention = None if found.attention is None else found.attention.tolist()
+        p_gen = None if found.p_gen is None else found.p_gen.tolist()
         log_prob, name = found.log_prob, self.written_as or self.column
         assert log_prob is not None, "a model wrote it"
-        return WrittenText(tokens, original, name, self.text(written), written, log_prob, others, attention)
+        return WrittenText(tokens, original, name, self.text(written), written, log_prob, others, attention, p_gen)
 
     def record(self, split: IndexedSplit, row: int, prediction: Written) -> dict[str, Any]:
         tokens = self.shown(prediction, split.source(row))

@@ -134,6 +134,8 @@ class WrittenText(Prediction):
         alternatives: the other texts that were asked for, the best first.
         attention: for each token written, and for the end mark if there is one row more, the weights over the tokens
             read; None if there are none.
+        p_gen: for each of the same, how probable it was that it is generated and not taken from what was read; None
+            unless there is a pointer.
     """
 
     column: str
@@ -142,13 +144,14 @@ class WrittenText(Prediction):
     log_prob: float
     alternatives: list[Alternative] = field(default_factory=list)
     attention: list[list[float]] | None = None
+    p_gen: list[float] | None = None
 
     def line(self) -> str:
         """The text; line ends that it may hold become spaces."""
         return " ".join(self.text.splitlines())
 
     def fields(self) -> dict[str, Any]:
-        """`column`, `<column>_tokens` and `log_prob`, and `alternatives` and `attention` where there are any."""
+        """`column`, `<column>_tokens` and `log_prob`; `alternatives`, `attention` and `p_gen` where there are any."""
         found: dict[str, Any] = {
             self.column: self.text,
             f"{self.column}_tokens": self.written,
@@ -161,4 +164,6 @@ class WrittenText(Prediction):
             ]
         if self.attention is not None:
             found["attention"] = [[round(weight, 4) for weight in row] for row in self.attention]
+        if self.p_gen is not None:
+            found["p_gen"] = [round(share, 4) for share in self.p_gen]
         return found

@@ -156,7 +156,8 @@ class Translation(GeneratingHead):
             texts = self.references(split, row)
             forced = (found.log_prob, found.nll, found.count, found.attention)
             copied = sum(token not in self.vocabulary for token in tokens) if self._copies else None
-            examples.append(WrittenExample(source, self.text(tokens), tokens, *texts, *forced, copied, found.ended))  # type: ignore[arg-type]
+            ending = (copied, found.ended, found.p_gen)
+            examples.append(WrittenExample(source, self.text(tokens), tokens, *texts, *forced, *ending))  # type: ignore[arg-type]
         return evaluate_translation(
             examples,
             bootstrap=bootstrap,

@@ -241,7 +241,8 @@ class RecurrentDecoder(nn.Module):
         cells = [cell.begin(len(tokens)) for cell in self.cells]
         output, state, weights = self._advance(cells, [], self._embedded(tokens), state, memory)
         unknown = memory.unknown.size(1) if memory is not None and memory.unknown is not None else 0
-        return Step(self.log_probs(output, unknown), state, weights)
+        p_gen = output.gate.sigmoid() if isinstance(output, Pointing) else None
+        return Step(self.log_probs(output, unknown), state, weights, p_gen)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         """Rows of E; of words beyond the vocabulary that of `<unk>`."""

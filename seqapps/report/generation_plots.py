@@ -39,22 +39,34 @@ def length_histogram(edges: Sequence[int], counts: Mapping[str, Sequence[int]], 
     return svg[0]
 
 
-def attention_map(source: Sequence[str], target: Sequence[str], weights: Sequence[Sequence[float]]) -> str:
+def attention_map(
+    source: Sequence[str],
+    target: Sequence[str],
+    weights: Sequence[Sequence[float]],
+    p_gen: Sequence[float] | None = None,
+) -> str:
     """A square for each pair of tokens, the stronger the larger the weight; source tokens above, target tokens beside.
+
+    Of a pointer a last column of another colour, the stronger the more probable it was that the target token is taken
+    from the source, 1 - p_gen.
 
     The page's fonts draw the labels and no font here may have their glyphs, so the room for them is reckoned from how
     wide characters are in East Asian typography, not measured.
     """
     above, beside = ([_label(token) for token in tokens] for tokens in (source, target))
-    left, top = (_EM * (1 + max(map(_ems, labels))) for labels in (beside, above))
     S, T = len(source), len(target)
+    drawn_weights = [(t, s, weight, SERIES[0]) for t, row in enumerate(weights) for s, weight in enumerate(row)]
+    if p_gen is not None:
+        above = [*above, "(copied)"]
+        drawn_weights += [(t, S, 1 - share, SERIES[1]) for t, share in enumerate(p_gen)]
+        S += 1
+    left, top = (_EM * (1 + max(map(_ems, labels))) for labels in (beside, above))
     width, height = left + S * _CELL + 0.1, top + T * _CELL + 0.1
     squares, shades = [], []
-    for t, row in enumerate(weights):
-        for s, weight in enumerate(row):
-            if weight >= _FAINTEST:
-                squares.append([(s, t), (s + 1, t), (s + 1, t + 1), (s, t + 1)])
-                shades.append((*to_rgb(SERIES[0]), min(1.0, weight)))
+    for t, s, weight, colour in drawn_weights:
+        if weight >= _FAINTEST:
+            squares.append([(s, t), (s + 1, t), (s + 1, t + 1), (s, t + 1)])
+            shades.append((*to_rgb(colour), min(1.0, weight)))
     with figure(width, height) as (drawn, svg):
         drawn.set_layout_engine("none")
         axes = drawn.add_axes((left / width, 0.1 / height, S * _CELL / width, T * _CELL / height))

@@ -56,9 +56,13 @@ def attention(report: Mapping[str, Any]) -> Section | None:
     if not found:
         return None
     plots = [
-        {"number": one["number"], "plot": attention_map(one["source"], one["target"], one["weights"])} for one in found
+        {
+            "number": one["number"],
+            "plot": attention_map(one["source"], one["target"], one["weights"], one.get("p_gen")),
+        }
+        for one in found
     ]
-    return Section("attention", "Attention", {"plots": plots})
+    return Section("attention", "Attention", {"plots": plots, "points": any("p_gen" in one for one in found)})
 
 
 def _score(value: float, unit: str) -> str:

@@ -221,7 +221,7 @@ def test_two_runs_write_by_the_mean_of_their_probabilities(trained):
         state, memory = head.decoder.start(predictor.model.encode(batch))
         read, steps = head.vocabulary[BOS], []
         for symbol in [*found.written, EOS]:
-            log_probs, state, _ = head.decoder.step(torch.tensor([read]), state, memory)
+            log_probs, state, *_ = head.decoder.step(torch.tensor([read]), state, memory)
             read = head.vocabulary[symbol]
             steps.append(log_probs[0, read].item())
         each.append(steps)

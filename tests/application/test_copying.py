@@ -82,6 +82,19 @@ def test_names_that_were_never_seen_are_written(copier):
     assert len(copier.model.head.vocabulary) == 4 + 3
 
 
+def test_how_probable_copying_was_is_told_and_drawn(copier):
+    (one,) = copier.predict(["see Grace and Alan"])
+    assert one.written == ["Grace", ",", "Alan", "."]
+    names, signs = one.p_gen[0:3:2], one.p_gen[1:4:2]
+    assert len(one.p_gen) == len(one.attention) == 5  # the end mark's is the last
+    assert max(names) < 0.1
+    assert min(signs) > 0.5
+    assert one.fields()["p_gen"] == [round(share, 4) for share in one.p_gen]
+    (table, *_) = copier.folder.read_json("report.json")["tables"]["attention"]
+    assert len(table["p_gen"]) == len(table["target"])
+    assert "(copied)" in (copier.folder / "report.html").read_text(encoding="utf8")
+
+
 def test_batches_do_not_change_what_is_written(copier):
     texts = [f"see A{i}" if i % 3 else f"call A{i} and B{i}" for i in range(20)]
     together = copier.predict(texts)

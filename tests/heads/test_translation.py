@@ -106,7 +106,7 @@ def test_attention_is_that_of_the_steps_that_wrote_the_text():
         state, memory = head.decoder.start(one)
         assert found.attention.shape == (len(read), n)
         for row, token in zip(found.attention, read, strict=True):
-            _, state, weights = head.decoder.step(torch.tensor([token]), state, memory)
+            _, state, weights, _ = head.decoder.step(torch.tensor([token]), state, memory)
             torch.testing.assert_close(torch.tensor(row), weights[0].detach())
 
 

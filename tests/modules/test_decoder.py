@@ -65,7 +65,7 @@ def stepped(made, source, inputs):
     state, memory = made.start(source)
     found = []
     for tokens in inputs.t():
-        log_probs, state, _ = made.step(tokens, state, memory)
+        log_probs, state, *_ = made.step(tokens, state, memory)
         found.append(log_probs)
     return torch.stack(found, 1)
 
@@ -132,7 +132,7 @@ def test_weights_for_given_texts_are_those_of_single_steps(fields):
     state, memory = made.start(encoded())
     found = made(encoded(), texts(), TARGETS).weights
     for t, tokens in enumerate(texts().t()):
-        _, state, weights = made.step(tokens, state, memory)
+        _, state, weights, _ = made.step(tokens, state, memory)
         if fields["attention"] == "none":
             assert weights is found is None
             continue
@@ -200,7 +200,7 @@ def test_coverage_loss_is_the_overlap_of_each_step_with_those_before():
         state, memory = made.start(encoded(slice(b, b + 1)))
         covered = torch.zeros(5, dtype=torch.float64)
         for token in texts()[b, :n]:
-            _, state, weights = made.step(token[None], state, memory)
+            _, state, weights, _ = made.step(token[None], state, memory)
             expected += 0.3 * torch.minimum(weights[0], covered).sum()
             covered = covered + weights[0]
     torch.testing.assert_close(made(encoded(), texts(), TARGETS).penalty, expected)

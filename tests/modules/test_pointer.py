@@ -66,7 +66,7 @@ def stepped(made, source=None, numbers=SOURCE):
     read = F.pad(TARGETS[:, :-1], (1, 0), value=BOS)[: len(numbers)]
     found = []
     for tokens in read.t():
-        log_probs, state, _ = made.step(tokens, state, memory)
+        log_probs, state, *_ = made.step(tokens, state, memory)
         found.append(log_probs)
     return torch.stack(found, 1)
 
@@ -234,7 +234,7 @@ def test_a_beam_that_is_wide_enough_finds_the_best_of_all_texts(seed):
                 state, memory = made.start(encoded(slice(b, b + 1)), SOURCE[b : b + 1])
                 total, read = 0.0, BOS
                 for token in follow:
-                    log_probs, state, _ = made.step(torch.tensor([read]), state, memory)
+                    log_probs, state, *_ = made.step(torch.tensor([read]), state, memory)
                     total, read = total + float(log_probs[0, token]), token
                 best.append((total, tokens))
         options = SearchOptions(beam=200, n_best=5, max_length=3)

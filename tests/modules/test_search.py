@@ -33,6 +33,7 @@ class History:
         noise = torch.randn(8, TABLE, V, generator=draw, dtype=torch.float64)
         self.log_probs = (sharpness * noise).log_softmax(-1)
         self.attention = torch.rand(8, TABLE, S, generator=draw, dtype=torch.float64).mul(3).softmax(-1)
+        self.p_gen = torch.rand(8, TABLE, generator=draw, dtype=torch.float64)
         self.rows = []
 
     def start(self, sentences):
@@ -47,7 +48,7 @@ class History:
         code = state["code"] * (V + 1) + tokens + 1
         where = sentence.repeat_interleave(len(tokens) // len(sentence)), code % TABLE
         new = {"code": code, "deep": [Pair(code * 2, None), (code[:, None],)]}
-        return Step(self.log_probs[where], new, self.attention[where])
+        return Step(self.log_probs[where], new, self.attention[where], self.p_gen[where])
 
     def at(self, sentence, words):
         """Log-probabilities and attention after these words, as lists; the same by hand."""
@@ -346,6 +347,8 @@ def test_hypotheses_tell_what_was_attended_to_at_each_of_their_steps(method):
             steps = range(hypothesis.length)
             expected = [generator.at(sentence, hypothesis.tokens[:t])[1] for t in steps]
             assert hypothesis.attention.tolist() == expected
+            rows = [generator.attention[sentence].tolist().index(row) for row in expected]
+            assert hypothesis.p_gen.tolist() == generator.p_gen[sentence, rows].tolist()
     assert len({h.length for hypotheses in found for h in hypotheses}) > 2
 
 

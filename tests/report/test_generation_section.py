@@ -98,8 +98,8 @@ def test_empty_tables_are_left_out(translation):
         assert section(translation) is None
 
 
-def opacities(svg):
-    return [float(value) for value in re.findall(r"fill: var\(--series-1\); fill-opacity: ([\d.]+)", svg)]
+def opacities(svg, series=1):
+    return [float(value) for value in re.findall(rf"fill: var\(--series-{series}\); fill-opacity: ([\d.]+)", svg)]
 
 
 def test_the_shade_of_a_square_is_its_weight():
@@ -108,6 +108,15 @@ def test_the_shade_of_a_square_is_its_weight():
     assert sorted(opacities(svg)) == [0.25, 0.25, 0.5]
     assert len(whole) == 1  # the weight of 1; none of 0 is drawn
     assert "<image" not in svg
+
+
+def test_of_a_pointer_a_last_column_says_how_probable_copying_was():
+    without = attention_map(["a", "b", "c"], ["x", "y"], WEIGHTS)
+    svg = attention_map(["a", "b", "c"], ["x", "y"], WEIGHTS, [0.75, 0.375])
+    assert opacities(svg) == opacities(without)
+    assert opacities(svg, 2) == [0.25, 0.625]
+    assert ">(copied)<" in svg
+    assert size(svg)[0] > size(without)[0]
 
 
 def size(svg):

@@ -89,10 +89,11 @@ def words(examples: Sequence[WrittenExample]) -> dict[str, list[dict[str, Any]]]
 
 
 def attention(examples: Sequence[WrittenExample]) -> list[dict[str, Any]]:
-    """[{number, source, target, weights}]: the first four pairs with weights and at most 30 tokens a side, none twice.
+    """[{number, source, target, weights, p_gen}]: the first four pairs that have weights and at most 30 tokens a side.
 
-    weights[t][s] is the share of source token s when target token t was written; a last target token `(end)` stands for
-    the end mark, where its weights were given.
+    None comes twice. weights[t][s] is the share of source token s when target token t was written; a last target token
+    `(end)` stands for the end mark, where its weights were given. p_gen[t], where it was given, is how probable it was
+    that t is generated and not taken from the source.
     """
     shown: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, Any]] = {}
     for number, example in enumerate(examples, start=1):
@@ -103,4 +104,6 @@ def attention(examples: Sequence[WrittenExample]) -> list[dict[str, Any]]:
         if min(S, T) > 0 and max(S, T) <= _ATTENTION_TOKENS and pair not in shown:
             weights = [[round(float(weight), 4) for weight in row[:S]] for row in example.attention[:T]]
             shown[pair] = {"number": number, "source": list(pair[0]), "target": list(pair[1]), "weights": weights}
+            if example.p_gen is not None:
+                shown[pair]["p_gen"] = [round(float(share), 4) for share in example.p_gen[:T]]
     return list(shown.values())

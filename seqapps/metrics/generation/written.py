@@ -27,6 +27,7 @@ class WrittenExample(NamedTuple):
         attention: for each token written, and for the end mark if there is one row more, the weights over the source.
         copied: how many of the tokens the vocabulary lacks, if the model can take such from the source.
         ended: did the end mark come, or was the text cut at the limit of its length?
+        p_gen: for each row of attention, how probable it was that the token is generated and not taken from the source.
     """
 
     source: Sequence[str] | str
@@ -40,6 +41,7 @@ class WrittenExample(NamedTuple):
     attention: Sequence[Sequence[float]] | None = None
     copied: int | None = None
     ended: bool | None = None
+    p_gen: Sequence[float] | None = None
 
 
 def check_examples(examples: Sequence[WrittenExample]) -> None:

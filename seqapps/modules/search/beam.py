@@ -90,14 +90,15 @@ def beam_search(
     last = first.repeat_interleave(k)
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
     for t in range(1, int(limit.max()) + 1):
-        log_probs, state, attention = generator.step(last, state, memory)
+        step = generator.step(last, state, memory)
+        log_probs, state = step.log_probs, step.state
         check_rows((log_probs, state), len(last), "a step's result")
         if log_probs.shape[-1] < 2:
             raise ShapeError(f"search: {log_probs.shape[-1]} tokens to choose from, expected 2 or more")
-        seen.add(attention)
+        seen.add(step)
         log_probs = log_probs.view(len(beam.sentence), k, -1)  # single precision at least from the sum below on
         if beam.covered.shape[-1]:
-            beam = beam._replace(covered=beam.covered + _fitting(attention, beam.covered))
+            beam = beam._replace(covered=beam.covered + _fitting(step.attention, beam.covered))
         ahead = None
         if beam.symbols.shape[-1]:
             ahead = Ahead.of(beam.demands.required, beam.symbols, beam.met, beam.tokens)
@@ -292,6 +293,6 @@ def _collect(beam: _Beam, found: list[list[Hypothesis]], n_best: int, seen: Seen
                 if score > -math.inf:
                     tokens, rows = zip(*trace[:length], strict=True)
                     words = tokens[: length - ended]
-                    ranked.append((rank, Hypothesis(words, log_prob, score, length, ended, seen.of(rows))))
+                    ranked.append((rank, Hypothesis(words, log_prob, score, length, ended, *seen.of(rows))))
         ranked.sort(key=lambda pair: (pair[0], -pair[1].score))
         found[sentence] = [hypothesis for _, hypothesis in ranked[:n_best]]

@@ -57,7 +57,7 @@ def search(
         excluded: for each sentence phrases that may not occur.
         source_mask: (B, S), True = real, for the coverage penalty.
         seeds: for each sentence the seed of its samples.
-        attention: whether hypotheses tell what was attended to; the generator's steps must then give it.
+        attention: whether hypotheses tell what was attended to, which the generator's steps must then give, and p_gen.
         limits: for each sentence the steps after which it is cut, where they are fewer than `options.max_length`.
     Raises:
         UseError: the options have faults, or do not fit the other arguments.

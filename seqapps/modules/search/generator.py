@@ -19,12 +19,14 @@ class Step(NamedTuple):
     """What a generator's step gives, for N rows.
 
     log_probs (N, V), of the next token; state, a tree with N rows; attention (N, S), the weights over the source that
-    this step used, needed for the coverage penalty only.
+    this step used, needed for the coverage penalty only; p_gen (N,), how probable it is that the next token is
+    generated and not taken from the source, where that is to be told.
     """
 
     log_probs: Tensor
     state: Tree
     attention: Tensor | None = None
+    p_gen: Tensor | None = None
 
 
 class Generator(Protocol):
@@ -46,8 +48,8 @@ class Hypothesis(NamedTuple):
 
     tokens, without the end mark; log_prob, the natural logarithm of its probability under the generator, end mark and
     forced prefix included; score, log_prob after penalties; length in steps, the end mark being one; ended, whether
-    the end mark came, or else the sequence was cut at the maximum length; attention (length, S), what each step gave,
-    if it was asked for.
+    the end mark came, or else the sequence was cut at the maximum length; attention (length, S) and p_gen (length,),
+    what each step gave, if it was asked for.
     """
 
     tokens: tuple[int, ...]
@@ -56,6 +58,7 @@ class Hypothesis(NamedTuple):
     length: int
     ended: bool
     attention: Tensor | None = None
+    p_gen: Tensor | None = None
 
 
 class Ensemble:

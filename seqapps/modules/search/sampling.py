@@ -69,9 +69,10 @@ def walk(
     last = first.repeat_interleave(k)
     found: list[list[Hypothesis]] = [[] for _ in range(B)]
     for t in range(int(limit.max())):
-        log_probs, state, attention = generator.step(last, state, memory)
+        step = generator.step(last, state, memory)
+        log_probs, state = step.log_probs, step.state
         check_rows((log_probs, state), len(last), "a step's result")
-        seen.add(attention)
+        seen.add(step)
         log_probs = log_probs.to(torch.promote_types(log_probs.dtype, torch.float32)).view(len(paths.sentence), k, -1)
         allowed = constrained(log_probs.clone(), paths.tokens, paths.demands, rules)
         chosen = allowed.argmax(-1) if seeds is None else _drawn(allowed, paths.uniforms[..., t], options)
@@ -109,7 +110,7 @@ def _collect(paths: _Paths, found: list[list[Hypothesis]], steps: int, seen: See
                 continue
             tokens, came = zip(*trace[: length or steps], strict=True)
             words, ended = tokens[: length - 1] if length else tokens, length > 0
-            found[sentence].append(Hypothesis(words, log_prob, log_prob, len(tokens), ended, seen.of(came)))
+            found[sentence].append(Hypothesis(words, log_prob, log_prob, len(tokens), ended, *seen.of(came)))
 
 
 def _uniforms(seeds: Sequence[int], k: int, max_length: int) -> Tensor:

@@ -8,27 +8,33 @@ import torch
 from torch import Tensor
 
 from seqapps.errors import UseError
+from seqapps.modules.search.generator import Step
 
 __all__ = ["Seen"]
 
 
 class Seen:
-    """The attention of every step of a search, if wanted; looked up by the rows that a sequence came through."""
+    """Attention and p_gen of every step of a search, if wanted; looked up by the rows that a sequence came through."""
 
     def __init__(self, wanted: bool):
         self.wanted = wanted
-        self._steps: list[Tensor] = []
+        self._attention: list[Tensor] = []
+        self._p_gen: list[Tensor] = []
 
-    def add(self, attention: Tensor | None) -> None:
-        """That of the next step, (N, S). UseError if it is wanted and there is none."""
+    def add(self, step: Step) -> None:
+        """Those of the next step. UseError if attention is wanted and there is none."""
         if not self.wanted:
             return
-        if attention is None:
+        if step.attention is None:
             raise UseError("search: attention is asked for, and this generator's steps give none")
-        self._steps.append(attention)
+        self._attention.append(step.attention)
+        if step.p_gen is not None:
+            self._p_gen.append(step.p_gen)
 
-    def of(self, rows: Sequence[int]) -> Tensor | None:
-        """(steps, S), given which row of each step a sequence was."""
-        if not self.wanted:
-            return None
-        return torch.stack([step[row] for step, row in zip(self._steps, rows, strict=False)])
+    def of(self, rows: Sequence[int]) -> tuple[Tensor | None, Tensor | None]:
+        """(steps, S) and (steps,), given which row of each step a sequence was; None for what is not there."""
+        return _along(self._attention, rows), _along(self._p_gen, rows)
+
+
+def _along(steps: Sequence[Tensor], rows: Sequence[int]) -> Tensor | None:
+    return torch.stack([step[row] for step, row in zip(steps, rows, strict=False)]) if steps else None
