@@ -84,9 +84,19 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
             published="words right 76.5, phonemes wrong 5.45 (Yao and Zweig 2015)",
             further=("ter",),
         ),
+        "translation_king_james": Measurement(
+            "King James Version into modern English, with a pointer", "translation_king_james.yaml", further=("chrf",)
+        ),
+        "king_james_no_pointer": Measurement(
+            "King James Version into modern English, without",
+            "translation_king_james.yaml",
+            ("model.head.decoder.pointer=false",),
+            further=("chrf",),
+        ),
         "translation_multi30k": Measurement(
             "Multi30k en-de, test 2016",
             "translation_multi30k.yaml",
+            BF16,
             published="attention GRU 33.7, best recurrent 38.1",
         ),
         "translation_multi30k_de_en": Measurement(
@@ -97,6 +107,7 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
                 "data.source.validation=[multi30k/val.lc.norm.tok.de.xz, multi30k/val.lc.norm.tok.en.xz]",
                 "data.source.test=[multi30k/test_2016_flickr.lc.norm.tok.de.xz,"
                 " multi30k/test_2016_flickr.lc.norm.tok.en.xz]",
+                *BF16,
             ),
         ),
         "captioning_features": Measurement(
