@@ -15,7 +15,7 @@ from seqapps.application import evaluate
 from seqapps.cli.main import main
 from seqapps.engine.model import build_model
 from seqapps.engine.transfer import start_from
-from seqapps.errors import DataError, RecipeError
+from seqapps.errors import DataError, RecipeError, UseError
 
 WORDS = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier"}
 
@@ -175,6 +175,29 @@ def test_a_split_is_measured_as_the_report_did(translator):
     page = translator.folder.read_json("report.json")
     assert evaluate(translator.folder.path)["metrics"] == page["metrics"]
     assert evaluate(translator.folder.path, split="validation")["metrics"]["bleu"]["count"] == 30
+
+
+def test_two_files_are_what_is_read_and_what_should_be_written(translator, tmp_path):
+    page = translator.folder.read_json("report.json")
+    found = evaluate(translator.folder.path, file=["test.en", "test.de"])
+    assert found["metrics"] == page["metrics"]
+    assert found["split"] == "test.en, test.de"
+    short = tmp_path / "short.de"
+    short.write_text("eins\n", encoding="utf8")
+    with pytest.raises(DataError, match=r"test.en: 40 lines, but 1 in .*short.de"):
+        evaluate(translator.folder.path, file=["test.en", short])
+    with pytest.raises(UseError, match="--file: 3 files; two are for a model that writes a text for a text"):
+        evaluate(translator.folder.path, file=["test.en", "test.de", short])
+
+
+def test_two_files_go_with_a_run_on_other_sources(numbers):
+    pairs = zip(*((numbers / f"train.{suffix}").read_text().splitlines() for suffix in ("en", "de")), strict=True)
+    rows = [json.dumps({"translation": {"en": source, "de": target}}) for source, target in pairs]
+    (numbers / "train.jsonl").write_text("\n".join(rows) + "\n", encoding="utf8")
+    source = "data.source={type: tables, train: train.jsonl, validation: train.jsonl, test: train.jsonl}"
+    columns = "data.columns={tokens: translation.en, target: translation.de}"
+    run = seqapps.run("numbers.yaml", settings=[source, columns, "training.epochs=1", "data.limit=40"])
+    assert evaluate(run.path, file=["test.en", "test.de"])["metrics"]["bleu"]["count"] == 40
 
 
 def test_wrong_data_and_fields_are_told_before_training(numbers):
