@@ -18,7 +18,7 @@ from seqapps.application.reporting import write_report
 from seqapps.data.sources.source import Places
 from seqapps.data.streams import batches_of
 from seqapps.engine.assembly import OpenedData, freeze, open_data
-from seqapps.engine.averaging import ExponentialAverage
+from seqapps.engine.averaging import ExponentialAverage, to_be_averaged
 from seqapps.engine.checkpoint import load_model_tensors
 from seqapps.engine.fitting import Fit
 from seqapps.engine.machine import Arithmetic, components, resolve_arithmetic, resolve_device, versions
@@ -212,7 +212,7 @@ def new_fit(recipe: Recipe, data: OpenedData, model: Model, arithmetic: Arithmet
         clipping=Clipping(training.clip_norm, training.clip_value),
         autocast=arithmetic.autocast,
         scaler=torch.amp.GradScaler(arithmetic.device.type) if arithmetic.precision == "fp16" else None,
-        average=ExponentialAverage(trainable, training.average) if training.average is not None else None,
+        average=ExponentialAverage(to_be_averaged(model), training.average) if training.average is not None else None,
     )
     return Fit(loop, folder, recipe, data.splits.get("validation"), Console())
 

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ExponentialAverage", "evaluation_weights"]
+from seqapps.engine.checkpoint import model_tensors
+
+__all__ = ["ExponentialAverage", "evaluation_weights", "to_be_averaged"]
 
 WINDOW = 10  # at step t the average reaches back over about t / WINDOW steps, until the decay is what limits it
 
@@ -20,29 +22,37 @@ class ExponentialAverage:
     weights after the first step, and forgets the early ones sooner than `decay` alone would.
 
     Args:
-        parameters: that are averaged; they are read at each update and never changed.
+        weights: that are averaged; they are read at each update and never changed.
         decay: in (0, 1); the average reaches back over about 1 / (1 - decay) steps.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], decay: float):
-        self.parameters: list[Tensor] = list(parameters)
-        self.decay = decay
-        self.averages = [p.detach().clone() for p in self.parameters]
+    def __init__(self, weights: Iterable[Tensor], decay: float):
+        self.weights, self.decay = list(weights), decay
+        self.averages = [one.detach().clone() for one in self.weights]
 
     def update(self, step: int) -> None:
         """Take in the weights after step number `step`, counted from 1."""
         share = max(1 - self.decay, WINDOW / (WINDOW - 1 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(self.averages, self.parameters, share)
+            torch._foreach_lerp_(self.averages, self.weights, share)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `load` puts back, by the number of the parameter."""
+        """What `load` puts back: number -> average."""
         return {str(number): average for number, average in enumerate(self.averages)}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what `tensors` returned."""
         for number, average in enumerate(self.averages):
             average.copy_(tensors[str(number)])
+
+
+def to_be_averaged(model: nn.Module) -> list[Tensor]:
+    """What training changes and a run keeps: parameters that are not frozen, and running statistics.
+
+    Those of batch normalisation must fit the weights that they are used with.
+    """
+    kept = [tensor for tensor in model_tensors(model).values() if tensor.is_floating_point()]
+    return [tensor for tensor in kept if tensor.requires_grad or not isinstance(tensor, nn.Parameter)]
 
 
 @contextmanager
@@ -54,7 +64,7 @@ def evaluation_weights(optimizer: torch.optim.Optimizer, average: ExponentialAve
         average: that is kept beside the optimizer.
     """
     if average is not None:
-        averaged = list(zip(average.parameters, average.averages, strict=True))
+        averaged = list(zip(average.weights, average.averages, strict=True))
     else:
         averaged = [
             (p, optimizer.state[p]["ax"])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from torch import nn
 
 from seqapps.data.batch import Batch
 from seqapps.data.streams import Batches, Sampler
-from seqapps.engine.averaging import ExponentialAverage
 from seqapps.engine.model import Model
 from seqapps.engine.schedules import Moment, Schedule
 from seqapps.errors import TrainingError
 from seqapps.modules.encoded import FinalStates
+
+if TYPE_CHECKING:
+    from seqapps.engine.averaging import ExponentialAverage
 
 __all__ = ["Clipping", "Loop", "Position", "Step", "train"]
 

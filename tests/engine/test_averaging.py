@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqapps.engine.averaging import ExponentialAverage, evaluation_weights
+from seqapps.engine.averaging import ExponentialAverage, evaluation_weights, to_be_averaged
 
 
 def walk(average, weight, values, first=1):
@@ -54,3 +54,12 @@ def test_it_goes_on_from_what_was_saved():
     resumed.load(saved)
     walk(resumed, weight, values[20:], first=21)
     assert torch.equal(resumed.averages[0], whole.averages[0])
+
+
+def test_statistics_of_batch_normalisation_are_averaged_and_what_is_frozen_is_not():
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
+    model[2].requires_grad_(False)
+    names = {tensor.data_ptr(): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    assert {names[tensor.data_ptr()] for tensor in to_be_averaged(model)} == {
+        "0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var",
+    }  # fmt: skip
