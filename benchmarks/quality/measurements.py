@@ -99,6 +99,11 @@ MEASUREMENTS: Mapping[str, Measurement] = MappingProxyType(
             BF16,
             published="attention GRU 33.7, best recurrent 38.1",
         ),
+        "multi30k_no_average": Measurement(
+            "Multi30k en-de, test 2016, fp32, no average of weights",
+            "translation_multi30k.yaml",
+            ("training.average=null",),
+        ),
         "translation_multi30k_de_en": Measurement(
             "Multi30k de-en, test 2016",
             "translation_multi30k.yaml",

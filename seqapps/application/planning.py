@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from seqapps.data.sources.source import Places
 from seqapps.data.streams import Batches, Stream, Window, batches_of
 from seqapps.data.vocabulary import Vocabulary
 from seqapps.engine.assembly import OpenedData, freeze, open_data, read_features, requests_of, tokenizers_of
+from seqapps.engine.averaging import to_be_averaged
 from seqapps.engine.model import Model, build_model
 from seqapps.errors import DataError
 from seqapps.recipe import dump_recipe, load_recipe
@@ -115,7 +116,7 @@ def _largest_batch(recipe: Recipe, train: IndexedSplit, batches: Batches) -> Bat
 
 def _memory(recipe: Recipe, model: Model, batch: Batch) -> dict[str, int]:
     """Bytes: weights, gradients, optimizer state, and what the largest batch keeps for the backward pass, measured."""
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    weights = _bytes(model.parameters())
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = recipe.training.optimizer.build(parameters=trained)
     kept: dict[int, int] = {}
@@ -132,12 +133,18 @@ def _memory(recipe: Recipe, model: Model, batch: Batch) -> dict[str, int]:
     loss.total.backward()
     optimizer.step()
     state = [v for values in optimizer.state.values() for v in values.values() if isinstance(v, torch.Tensor)]
+    average = to_be_averaged(model) if recipe.training.average is not None else []
     return {
         "weights": weights,
-        "gradients": sum(p.numel() * p.element_size() for p in trained),
-        "optimizer": sum(v.numel() * v.element_size() for v in state),
+        "gradients": _bytes(trained),
+        "optimizer": _bytes(state),
+        **({"average": _bytes(average)} if average else {}),
         "largest_batch": activations,
     }
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _symbolic(recipe: Recipe) -> dict[str, Any]:

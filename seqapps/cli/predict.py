@@ -55,7 +55,7 @@ def predict(
 
     Reads FILE, or standard input, and writes to standard output in the same order, as it goes. Where texts are
     written, options go before what the run's recipe says of the search; a JSON line may ask of its own text with
-    "prefix", "require" and "ban".
+    "prefix", "require" and "ban". A model of images reads the name of one a line, or FILE is an image itself.
     """
     from seqapps.application import load
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IMAGE_SUFFIXES", "image_places", "read_images"]
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff"})
 _MEMBER = "tar://"  # tar://MEMBER::ARCHIVE, as fsspec writes it
 
 

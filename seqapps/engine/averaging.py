@@ -8,22 +8,22 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from seqapps.engine.checkpoint import model_tensors
-
 __all__ = ["ExponentialAverage", "evaluation_weights", "to_be_averaged"]
 
-WINDOW = 10  # at step t the average reaches back over about t / WINDOW steps, until the decay is what limits it
+_ETA = 9  # at step t the average reaches back over about t / (1 + _ETA) steps, until the decay is what limits it
 
 
 class ExponentialAverage:
-    """Exponential moving average of weights: their noise from step to step cancels out (Polyak and Juditsky 1992).
+    """Moving average of weights: their noise from step to step cancels out.
 
-    After step t the average w becomes (1 - a) w + a theta with a = max(1 - decay, 10 / (9 + t)): it begins with the
-    weights after the first step, and forgets the early ones sooner than `decay` alone would.
+    After step t the average w becomes (1 - a) w + a theta with a = max(1 - decay, (eta + 1) / (eta + t)), eta = 9. Up
+    to step 10 / (1 - decay) - 9 that is the polynomial-decay averaging of Shamir and Zhang 2013 (arXiv 1212.1824),
+    which reaches back over about the last tenth of the steps so far; from there on it is an exponential moving
+    average, which reaches back over about the last 1 / (1 - decay) steps.
 
     Args:
         weights: that are averaged; they are read at each update and never changed.
-        decay: in (0, 1); the average reaches back over about 1 / (1 - decay) steps.
+        decay: in (0, 1); what is left, after a step, of what was in the average, at most.
     """
 
     def __init__(self, weights: Iterable[Tensor], decay: float):
@@ -32,7 +32,7 @@ class ExponentialAverage:
 
     def update(self, step: int) -> None:
         """Take in the weights after step number `step`, counted from 1."""
-        share = max(1 - self.decay, WINDOW / (WINDOW - 1 + step))
+        share = max(1 - self.decay, (_ETA + 1) / (_ETA + step))
         with torch.no_grad():
             torch._foreach_lerp_(self.averages, self.weights, share)
 
@@ -47,12 +47,10 @@ class ExponentialAverage:
 
 
 def to_be_averaged(model: nn.Module) -> list[Tensor]:
-    """What training changes and a run keeps: parameters that are not frozen, and running statistics.
-
-    Those of batch normalisation must fit the weights that they are used with.
-    """
-    kept = [tensor for tensor in model_tensors(model).values() if tensor.is_floating_point()]
-    return [tensor for tensor in kept if tensor.requires_grad or not isinstance(tensor, nn.Parameter)]
+    """Parameters that are not frozen, and the statistics of batch normalisation, which must fit them."""
+    normalised = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._NormBase)]
+    statistics = [buffer for one in normalised for buffer in one.buffers(recurse=False) if buffer.is_floating_point()]
+    return [*(parameter for parameter in model.parameters() if parameter.requires_grad), *statistics]
 
 
 @contextmanager

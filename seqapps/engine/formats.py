@@ -58,18 +58,21 @@ class Formats:
     def read(self, stream: IO[bytes], format: Format = "text", name: str = "-") -> Iterator[Example]:
         """Examples from bytes, one at a time.
 
-        text: a sentence a line, split by the recipe's tokenizer; or an image a line, the name of its file, unless
-        `name` is that of an image itself. jsonl:
+        text: a sentence a line, split by the recipe's tokenizer; or an image a line, the name of its file. jsonl:
         {"tokens": [...]}, {"text": "..."}, {"image": "name of its file"} or {"vector": [...]} a line, the latter under
         the name of the column that the model reads; "prefix", "require" and "ban" beside them are asked of a text that
-        is written. conllu: CoNLL-U sentences.
+        is written. conllu: CoNLL-U sentences. Where images are read and `name` ends as that of an image does, the bytes
+        are that image.
 
         Raises DataError with name:line for bytes that are not UTF-8 and for lines that do not fit the format, UseError
         for a format that the model's task does not have.
         """
         self._check(format)
-        image = format == "text" and self.arrays and PurePath(name).suffix.lower() in IMAGE_SUFFIXES
-        lines = iter([(1, name)]) if image else decoded_lines(stream, name)
+        if PurePath(name).suffix.lower() in IMAGE_SUFFIXES and [one.level for one in self.arrays.values()] == ["image"]:
+            (column,) = self.arrays
+            content = {column: stream.read()}
+            return iter([Example([name], {column: name}, content, name, demand=self.demands.common)])
+        lines = decoded_lines(stream, name)
         if self.arrays:
             return self._read_arrays(lines, format, name)
         if format == "text":

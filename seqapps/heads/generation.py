@@ -43,8 +43,8 @@ class Written(NamedTuple):
         attention: (tokens + 1 if ended, S), for each token and the end mark the weights over what was read; or None.
         nll: of the text that should have been written, in nats, where that is known.
         count: its tokens, end mark included.
-        p_gen: (tokens + 1 if ended,), how probable it was that each was generated and not taken from the source, for a
-            decoder with a pointer.
+        p_gen: (tokens + 1 if ended,), of the step that wrote each, for a decoder with a pointer: how probable it was,
+            before the token was chosen, that it would be generated and not taken from the source.
     """
 
     tokens: list[str]

@@ -134,8 +134,8 @@ class WrittenText(Prediction):
         alternatives: the other texts that were asked for, the best first.
         attention: for each token written, and for the end mark if there is one row more, the weights over the tokens
             read; None if there are none.
-        p_gen: for each of the same, how probable it was that it is generated and not taken from what was read; None
-            unless there is a pointer.
+        p_gen: of the step that wrote each of the same, how probable it was, before the token was chosen, that it would
+            be generated and not taken from what was read; None unless there is a pointer.
     """
 
     column: str

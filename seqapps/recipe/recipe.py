@@ -178,8 +178,8 @@ class Training:
         clip_norm: gradients whose 2-norm over all parameters is larger are scaled down to it.
         clip_value: each gradient component is cut to [-clip_value, clip_value].
         accumulate: batches per optimizer step; the gradient equals that of the one large batch.
-        average: decay per step of an exponential moving average of the weights, and it is the average that is evaluated
-            and kept; none = the weights themselves.
+        average: decay per step, at most, of a moving average of the weights (see `seqapps.engine.averaging`). It is the
+            average that is evaluated, that schedules and early stopping go by, and that is kept; none = the weights.
         stop: early stopping.
         evaluate_every: optimizer steps between evaluations on the validation split; none = once an epoch.
         save_every: seconds between saves of the state that `--resume` continues from; every evaluation saves too.

@@ -47,8 +47,8 @@ def attention_map(
 ) -> str:
     """A square for each pair of tokens, the stronger the larger the weight; source tokens above, target tokens beside.
 
-    Of a pointer a last column of another colour, the stronger the more probable it was that the target token is taken
-    from the source, 1 - p_gen.
+    Of a pointer a last column of another colour, as strong as 1 - p_gen: the more probable it was that the target token
+    would be taken from the source.
 
     The page's fonts draw the labels and no font here may have their glyphs, so the room for them is reckoned from how
     wide characters are in East Asian typography, not measured.
@@ -57,7 +57,7 @@ def attention_map(
     S, T = len(source), len(target)
     drawn_weights = [(t, s, weight, SERIES[0]) for t, row in enumerate(weights) for s, weight in enumerate(row)]
     if p_gen is not None:
-        above = [*above, "(copied)"]
+        above = [*above, "1 − p_gen"]
         drawn_weights += [(t, S, 1 - share, SERIES[1]) for t, share in enumerate(p_gen)]
         S += 1
     left, top = (_EM * (1 + max(map(_ems, labels))) for labels in (beside, above))

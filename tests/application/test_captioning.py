@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import tarfile
 
 import numpy as np
@@ -164,14 +165,18 @@ def test_predict_reads_a_file_name_a_line_and_writes_a_caption_a_line(captioner)
 def test_predict_takes_an_image_itself(captioner):
     result = cli("predict", "runs/pictures", "images/test/1.png")
     assert result.exit_code == 0, result.output
-    assert result.output == captioner.predict(["images/test/1.png"])[0].text + "\n"
+    text = captioner.predict(["images/test/1.png"])[0].text
+    assert result.output == text + "\n"
+    result = cli("predict", "runs/pictures", "images/test/1.png", "--format", "jsonl")
+    found = json.loads(result.output)
+    assert (found["image"], found["caption"]) == ("images/test/1.png", text)
 
 
 def test_predict_tells_an_image_that_is_none(captioner, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"none")
     result = cli("predict", "runs/pictures", str(tmp_path / "broken.png"))
     assert result.exit_code == 2
-    assert "broken.png cannot be decoded" in result.output
+    assert re.search(r"broken\.png: its image cannot be decoded \(of no known format\)", result.output)
 
 
 def test_predict_reads_and_writes_json_lines(of_vectors):

@@ -92,7 +92,7 @@ def test_how_probable_copying_was_is_told_and_drawn(copier):
     assert one.fields()["p_gen"] == [round(share, 4) for share in one.p_gen]
     (table, *_) = copier.folder.read_json("report.json")["tables"]["attention"]
     assert len(table["p_gen"]) == len(table["target"])
-    assert "(copied)" in (copier.folder / "report.html").read_text(encoding="utf8")
+    assert "1 − p_gen" in (copier.folder / "report.html").read_text(encoding="utf8")
 
 
 def test_batches_do_not_change_what_is_written(copier):

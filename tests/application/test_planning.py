@@ -18,6 +18,12 @@ def test_a_plan_counts_what_a_run_trains(folder):
     assert page["memory"]["largest_batch"] > 0
 
 
+def test_a_plan_counts_the_average_of_the_weights(folder):
+    plain, averaged = (seqapps.plan("tiny.yaml", settings=s)["memory"] for s in ([], ["training.average=0.9"]))
+    assert "average" not in plain
+    assert averaged["average"] == averaged["weights"]
+
+
 def test_origins_say_where_a_value_was_given(folder):
     page = seqapps.plan("tiny.yaml", settings=["training.seed=7"])
     assert page["origins"]["training.seed"] == "--set training.seed"

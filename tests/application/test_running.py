@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import seqapps
@@ -129,6 +130,16 @@ def test_the_average_of_the_weights_is_kept_and_survives_stopping(folder):
     kept, _ = whole.read_tensors("model.safetensors")
     state, _ = whole.read_tensors("state.safetensors")
     assert not any((kept[name] == state[f"model.{name}"]).all() for name in kept)
+
+
+def test_without_a_validation_split_the_average_is_kept_as_well(folder):
+    run = seqapps.run("tiny.yaml", settings=["training.average=0.9", "data.source.validation=null"])
+    kept, _ = run.read_tensors("model.safetensors")
+    state, _ = run.read_tensors("state.safetensors")
+    assert "validation" not in run.read_json("report.json")["data"]["splits"]
+    averages = [value for name, value in state.items() if name.startswith("average.")]
+    assert len(averages) == len(kept)
+    assert all(any(torch.equal(value, average) for average in averages) for value in kept.values())
 
 
 @pytest.mark.parametrize(

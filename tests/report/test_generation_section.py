@@ -115,7 +115,7 @@ def test_of_a_pointer_a_last_column_says_how_probable_copying_was():
     svg = attention_map(["a", "b", "c"], ["x", "y"], WEIGHTS, [0.75, 0.375])
     assert opacities(svg) == opacities(without)
     assert opacities(svg, 2) == [0.25, 0.625]
-    assert ">(copied)<" in svg
+    assert ">1 − p_gen<" in svg
     assert size(svg)[0] > size(without)[0]
 
 

@@ -131,7 +131,7 @@ class Parallel(Source):
             if len(cells) < len(self.names):
                 raise DataError(
                     f"{path}:{number}: {len(cells)} column{'s' if len(cells) > 1 else ''}, expected {len(self.names)} "
-                    f"({', '.join(self.names)}) with tabs between them; is a tab missing?"
+                    f"({', '.join(self.names)}) with tabs between them; is a tab missing, or a file for each?"
                 )
             lines.append(number)
             for index, name in kept:

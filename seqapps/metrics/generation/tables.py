@@ -92,8 +92,8 @@ def attention(examples: Sequence[WrittenExample]) -> list[dict[str, Any]]:
     """[{number, source, target, weights, p_gen}]: the first four pairs that have weights and at most 30 tokens a side.
 
     None comes twice. weights[t][s] is the share of source token s when target token t was written; a last target token
-    `(end)` stands for the end mark, where its weights were given. p_gen[t], where it was given, is how probable it was
-    that t is generated and not taken from the source.
+    `(end)` stands for the end mark, where its weights were given. p_gen[t], where it was given, is how probable it was,
+    before t was chosen, that it would be generated and not taken from the source.
     """
     shown: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, Any]] = {}
     for number, example in enumerate(examples, start=1):

@@ -27,7 +27,8 @@ class WrittenExample(NamedTuple):
         attention: for each token written, and for the end mark if there is one row more, the weights over the source.
         copied: how many of the tokens the vocabulary lacks, if the model can take such from the source.
         ended: did the end mark come, or was the text cut at the limit of its length?
-        p_gen: for each row of attention, how probable it was that the token is generated and not taken from the source.
+        p_gen: for each row of attention, how probable it was, before the token was chosen, that it would be generated
+            and not taken from the source.
     """
 
     source: Sequence[str] | str

@@ -19,8 +19,8 @@ class Step(NamedTuple):
     """What a generator's step gives, for N rows.
 
     log_probs (N, V), of the next token; state, a tree with N rows; attention (N, S), the weights over the source that
-    this step used, needed for the coverage penalty only; p_gen (N,), how probable it is that the next token is
-    generated and not taken from the source, where that is to be told.
+    this step used, needed for the coverage penalty only; p_gen (N,), how probable it is that the next token, whichever
+    it is, is generated and not taken from the source (See, Liu and Manning 2017, equation 8), where there is a pointer.
     """
 
     log_probs: Tensor
@@ -67,7 +67,8 @@ class Ensemble:
         probabilities      log p = log(1/M sum_m p_m)
         log_probabilities  log p = 1/M sum_m log p_m,  which does not sum to 1 and is not made to
 
-    Attention is the mean, where every generator gives it, or the first one's, where sources differ in length.
+    Attention is the mean, where every generator gives it, or the first one's, where sources differ in length. There is
+    no p_gen of several.
 
         both = Ensemble([one, other])
         search(both, (state_of_one, state_of_other), (memory_of_one, memory_of_other), first, options, eos=eos)
