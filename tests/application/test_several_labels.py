@@ -10,7 +10,7 @@ import pytest
 
 import seqapps
 from seqapps.application import evaluate
-from seqapps.application.measuring import _recipe_for_file, open_split, places_of
+from seqapps.application.measuring import _recipe_for_files, open_split, places_of
 from seqapps.errors import DataError
 from seqapps.recipe import Spec
 
@@ -111,6 +111,6 @@ def test_labels_of_a_file_that_the_source_does_not_read_are_lists_as_well(labell
     source = Spec("sources", "copy")  # reads no files
     recipe = dataclasses.replace(labeller.recipe, data=dataclasses.replace(labeller.recipe.data, source=source))
     places = places_of(labeller, None)
-    found = open_split(labeller, _recipe_for_file(recipe, Path("test.tsv"), {}), "test", places)
+    found = open_split(labeller, _recipe_for_files(recipe, [Path("test.tsv")], {}), "test", places)
     expected = [labels for _, labels in texts(60, 2)]
     assert [found.strings("labels", row) for row in range(60)] == expected
